@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The panel itself: everything between the browser and the plugins, and between the plugins and the world.
+
+pub mod clock;
+pub mod store;

@@ -1,1 +1,4 @@
 //! Placeholder.
+
+pub mod markup;
+pub mod template;

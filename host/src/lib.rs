@@ -1,4 +1,5 @@
 //! The panel itself: everything between the browser and the plugins, and between the plugins and the world.
 
 pub mod clock;
+pub mod secret;
 pub mod store;

@@ -17,9 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::scan::PageBuilder;
 use super::{Batch, Key, OpenProblem, Page, Record, Scan, Store, StoreError, Table};
 
-/// The tag of the store's own keys; no table has it.
-const OWN: u8 = 0;
-/// The store's own key that holds the format number.
+/// The store's own key that holds the format number. Tag zero is no table's.
 const FORMAT_KEY: &[u8] = b"\0format";
 /// The store's own key that holds the number of the last batch.
 const VERSION_KEY: &[u8] = b"\0version";
@@ -405,8 +403,6 @@ impl Store for SledStore {
     }
 }
 
-const _: () = assert!(OWN == 0 && FORMAT_KEY[0] == OWN && VERSION_KEY[0] == OWN);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -464,6 +460,26 @@ mod tests {
         assert_eq!(problem(directory.path()), OpenProblem::Foreign);
         let other = ::sled::open(directory.path()).unwrap();
         assert_eq!(other.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn garbage_in_the_directory_is_an_error_and_not_a_panic() {
+        for garbage in [vec![0xa5_u8; 100_000], b"x".to_vec()] {
+            let directory = tempfile::tempdir().unwrap();
+            std::fs::write(directory.path().join("db"), &garbage).unwrap();
+            std::fs::write(directory.path().join("conf"), &garbage).unwrap();
+            match SledStore::open(&SledOptions::new(directory.path())) {
+                Err(StoreError::Open { problem, .. }) => {
+                    assert!(
+                        matches!(problem, OpenProblem::Damaged | OpenProblem::Foreign),
+                        "{problem}"
+                    );
+                }
+                Err(other) => panic!("{other}"),
+                // A database file without one whole record reads as a new one, and then works as one.
+                Ok(store) => drop(store.put(Table::Meta, &Key::text("a"), "x".into()).await.unwrap()),
+            }
+        }
     }
 
     #[test]

@@ -158,12 +158,12 @@ impl Vm {
         path: impl Fn(Route) -> Route,
         params: Params,
     ) -> Result<T, Error> {
-        let began = Instant::now();
         let node = self.node().await?;
+        let sent = Instant::now();
         let result = self.call_on(class, &method, &node, &path, &params).await;
         match result {
             Err(error) if error.is_vm_missing() => {
-                let elsewhere = self.client.resolve(self.vmid, Some(began)).await?;
+                let elsewhere = self.client.resolve(self.vmid, Some(sent)).await?;
                 if elsewhere == node {
                     // The cluster's list and the node disagree, as in the middle of a migration.
                     return Err(error);

@@ -218,6 +218,18 @@ impl Error {
         }
     }
 
+    /// The message with all causes behind it, for logs and for the person who sets the cluster up.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(current) = cause {
+            text.push_str(": ");
+            text.push_str(&current.to_string());
+            cause = current.source();
+        }
+        text
+    }
+
     /// Whether the VM is not where it was looked for, or nowhere.
     pub fn is_vm_missing(&self) -> bool {
         matches!(

@@ -1,8 +1,9 @@
 //! Sending of calls: turns, time-outs, fail-over, and what may be sent twice.
 //!
 //! **Reads** are repeated, at the next endpoint first, when they fail in a way that passes by itself: no
-//! connection, a broken one, an unreachable node, a lock or wait inside PVE. No attempt begins later than
-//! the read time-out after the first, and there are at most four.
+//! connection, a broken one, an unreachable node, a lock or wait inside PVE. There are at most four attempts,
+//! and none begins later than half the read time-out after the first: a node that took 30 s to be found
+//! unreachable is not asked again at once.
 //!
 //! **Writes** are sent once. Only when no connection came about, so that PVE cannot have got a byte of it,
 //! is the next endpoint tried. In all other cases the caller gets the error and asks
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::ext::ReasonPhrase;
 use serde::de::DeserializeOwned;
@@ -159,10 +160,15 @@ impl Transport {
                     .preferred
                     .compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
             }
-            if !may_be_sent_again(class, &error) || began.elapsed() >= allowed {
+            if !may_be_sent_again(class, &error) || (class == Class::Read && began.elapsed() >= allowed / 2) {
                 return Err(error);
             }
-            tracing::debug!(cluster = %self.cluster, %error, "trying again");
+            if matches!(error, Error::Tls { .. }) {
+                // Another endpoint may serve, but somebody may be in the way to this one.
+                tracing::warn!(endpoint = %endpoint.url, "{}", error.with_causes());
+            } else {
+                tracing::debug!(endpoint = %endpoint.url, "trying again: {}", error.with_causes());
+            }
             last = Some(error);
         }
         // `attempts` is at least 1, so there is an error when the loop ends.
@@ -213,9 +219,12 @@ impl Transport {
         }
         let mut request = self.http.request(route.method.clone(), url);
         if !in_query {
+            let body = params.encode().to_string();
             request = request
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(params.encode().to_string());
+                // Left to itself, the HTTP library states no length for an empty body.
+                .header(CONTENT_LENGTH, body.len())
+                .body(body);
         }
         let response = request.send().await.map_err(|e| self.fault(route, e))?;
         let status = response.status();
@@ -309,19 +318,21 @@ fn may_be_sent_again(class: Class, error: &Error) -> bool {
     }
 }
 
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
+/// Whether rustls is somewhere below. An I/O error does not name what it carries as its source, and they are
+/// nested here.
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
     while let Some(current) = cause {
-        let inner = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        // An I/O error does not name what it carries as its source.
-        if current.is::<rustls::Error>()
-            || inner.is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>)
-        {
+        if current.is::<rustls::Error>() {
             return true;
         }
-        cause = current.source();
+        cause = match current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+        {
+            Some(carried) => Some(carried),
+            None => current.source(),
+        };
     }
     false
 }

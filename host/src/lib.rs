@@ -1,4 +1,6 @@
 //! The panel itself: everything between the browser and the plugins, and between the plugins and the world.
 
 pub mod clock;
+pub mod domain;
+pub mod provider;
 pub mod store;

@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_sleeper_on_the_manual_clock_wakes_when_its_time_has_come_and_not_before() {
         let clock = ManualClock::default();
-        let deadline = later(clock.now(), Duration::from_secs(60));
+        let deadline = later(clock.now(), Duration::from_mins(1));
         let mut sleeper = Box::pin(clock.sleep_until(deadline));
         assert!(sleeper.as_mut().now_or_never().is_none());
         clock.advance(Duration::from_secs(59));

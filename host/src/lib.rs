@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod domain;
 pub mod provider;
+pub mod secret;
 pub mod store;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::id::ClusterId;
-use super::secret_ref::StoredSecret;
+use super::secret_ref::SecretRef;
 
 /// A Proxmox VE cluster or stand-alone node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Cluster {
     pub endpoints: Vec<Url>,
     /// The API token's name, `USER@REALM!TOKENID`.
     pub token_id: TokenId,
-    /// The API token's secret.
-    pub token_secret: StoredSecret,
+    /// Where the API token's secret is.
+    pub token_secret: SecretRef,
     /// How the panel knows that it speaks to this cluster.
     pub trust: Trust,
     /// How hard the panel may press on it.
@@ -31,20 +31,20 @@ pub struct Cluster {
 pub struct ClusterTuning {
     /// Seconds to open a connection before the next endpoint is tried, 1 to 60.
     pub connect_timeout_secs: u32,
-    /// Seconds for a whole call, 5 to 300. PVE gives a proxied call 30 s itself, so less than that cuts off
-    /// operations that would have been done.
-    pub request_timeout_secs: u32,
-    /// Calls in flight to one node, 1 to 64. A node has three workers by default.
-    pub concurrency_per_node: u32,
+    /// Seconds for a read, 5 to 300. PVE itself waits 30 s for another node, so less than that cuts off its
+    /// own answer.
+    pub read_timeout_secs: u32,
+    /// Seconds for a write, which may wait for locks inside PVE, 5 to 600.
+    pub write_timeout_secs: u32,
+    /// Calls about one node under way at once, 1 to 64. A node has three workers by default.
+    pub per_node: u32,
+    /// Calls to one endpoint under way at once, 1 to 256.
+    pub per_endpoint: u32,
 }
 
 impl Default for ClusterTuning {
     fn default() -> Self {
-        Self {
-            connect_timeout_secs: 5,
-            request_timeout_secs: 35,
-            concurrency_per_node: 4,
-        }
+        Self { connect_timeout_secs: 5, read_timeout_secs: 35, write_timeout_secs: 60, per_node: 4, per_endpoint: 8 }
     }
 }
 

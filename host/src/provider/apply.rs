@@ -4,24 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use super::file::ProviderFile;
 use super::inspect::{ComponentInspector, InspectError};
 use super::plan::{Plan, PlanOptions, plan};
 use super::problem::Problems;
 use super::state::State;
-use crate::domain::{CustomerId, RecordError, Records, SecretRef, ServiceId};
+use crate::domain::{CustomerId, RecordError, Records, SecretRef, SecretSource, ServiceId};
+use crate::secret::Secret;
 use crate::store::{Batch, Key, StoreError, Table};
-
-/// Reads what a secret reference points to.
-pub trait SecretSource: Send + Sync {
-    /// The secret.
-    ///
-    /// # Errors
-    /// Why it cannot be read, with the remedy and without the secret.
-    fn read(&self, place: &SecretRef) -> Result<Zeroizing<String>, String>;
-}
 
 /// Turns a first password into the hash that is stored.
 pub trait PasswordHasher: Send + Sync {
@@ -29,7 +19,7 @@ pub trait PasswordHasher: Send + Sync {
     ///
     /// # Errors
     /// Why the password is not taken, with the remedy and without the password.
-    fn hash(&self, password: &str) -> Result<String, String>;
+    fn hash(&self, password: &Secret) -> Result<String, String>;
 }
 
 /// Draws the ids of new services.
@@ -151,12 +141,8 @@ impl Applier {
             return Ok(());
         }
         for (id, place) in std::mem::take(&mut plan.target.passwords) {
-            let refused = |reason| ApplyError::Password {
-                id: id.clone(),
-                place: place.clone(),
-                reason,
-            };
-            let password = secrets.read(&place).map_err(refused)?;
+            let refused = |reason| ApplyError::Password { id: id.clone(), place: place.clone(), reason };
+            let password = secrets.read(&place).map_err(|error| refused(error.to_string()))?;
             let hash = self.hasher.hash(&password).map_err(refused)?;
             if let Some(customer) = plan.target.customers.get_mut(&id) {
                 customer.password_hash = Some(hash);

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::domain::SecretRef;
 use crate::domain::settings::as_secret;
 
 /// One record that is made, changed or removed.
@@ -240,18 +241,12 @@ fn walk(path: &str, value: &Value, leaves: &mut BTreeMap<String, Leaf>) {
     }
 }
 
-/// A place of a secret as one word, and a sealed secret as no word at all.
+/// The place of a secret as one word.
 fn reference(value: &Value) -> Option<String> {
     if let Some(secret) = as_secret(value) {
         return Some(secret.to_string());
     }
-    let object = value.as_object().filter(|object| object.len() == 1)?;
-    if object.contains_key("sealed") {
-        return Some("(sealed)".to_owned());
-    }
-    let inner = object.get("reference")?.as_object()?;
-    let (kind, place) = inner.iter().next()?;
-    Some(format!("{kind}:{}", place.as_str()?))
+    serde_json::from_value::<SecretRef>(value.clone()).ok().map(|secret| secret.to_string())
 }
 
 fn plain(value: &Value) -> String {

@@ -36,7 +36,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use self::apply::{Applier, ApplyError, PasswordHasher, SecretSource, ServiceIds};
+pub use self::apply::{Applier, ApplyError, PasswordHasher, ServiceIds};
 pub use self::diff::{Action, Change, FieldChange};
 pub use self::file::{ProviderFile, parse};
 pub use self::inspect::{ComponentInspector, InspectError, Inspection};

@@ -8,7 +8,7 @@
 //! - [`lease`]: one owner at a time, with a fencing token that a batch can require.
 //! - [`due`]: what is to be done when, at the cost of what is due.
 //!
-//! Engines: [`MemoryStore`] for tests, `SledStore` in one directory of one process. A further engine
+//! Engines: [`MemoryStore`] for tests, [`SledStore`] in one directory of one process. A further engine
 //! implements [`Store`] and runs the conformance suite in `conformance`, which is the definition of the trait's
 //! promises.
 //!
@@ -22,6 +22,7 @@ mod key;
 pub mod lease;
 mod memory;
 mod scan;
+mod sled;
 mod table;
 pub mod typed;
 
@@ -40,6 +41,7 @@ pub use self::key::{Key, Parts};
 pub use self::lease::{Lease, LeaseError, Leases};
 pub use self::memory::MemoryStore;
 pub use self::scan::{Entry, Page, Scan};
+pub use self::sled::{SledOptions, SledStore};
 pub use self::table::Table;
 pub use self::typed::{StoreExt, Stored, Versioned};
 

@@ -214,13 +214,13 @@ mod tests {
     #[test]
     fn a_cursor_cannot_leave_the_prefix() {
         let prefix = Key::text("b");
-        let scan = Scan::prefix(Table::Meta, &prefix).after(&Key::text("a"));
+        let scan = Scan::prefix(Table::Meta, &prefix).after(Key::text("a"));
         assert_eq!(scan.start, Bound::Included(prefix.clone()));
-        let scan = Scan::prefix(Table::Meta, &prefix).before(&Key::text("c"));
+        let scan = Scan::prefix(Table::Meta, &prefix).before(Key::text("c"));
         assert_eq!(scan.end, Scan::prefix(Table::Meta, &prefix).end);
         assert!(
             Scan::prefix(Table::Meta, &prefix)
-                .before(&Key::text("a"))
+                .before(Key::text("a"))
                 .is_void()
         );
     }

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::super::reader::TableReader;
-use crate::domain::{Cluster, ClusterId, ClusterTuning, Fingerprint, StoredSecret, TokenId, Trust};
+use crate::domain::{Cluster, ClusterId, ClusterTuning, Fingerprint, TokenId, Trust};
 
 pub(super) fn read(table: &mut TableReader<'_, '_>) -> Option<Cluster> {
     let id: Option<ClusterId> = table.parsed("id");
@@ -42,19 +42,16 @@ pub(super) fn read(table: &mut TableReader<'_, '_>) -> Option<Cluster> {
         }
     }
     let token_id: Option<TokenId> = table.parsed("token_id");
-    let token_secret = table.secret("token_secret").map(StoredSecret::Reference);
+    let token_secret = table.secret("token_secret");
     let trust = trust(table);
     let default = ClusterTuning::default();
+    let mut tune = |key, range, default| table.opt_integer(key, range).unwrap_or(default);
     let tuning = ClusterTuning {
-        connect_timeout_secs: table
-            .opt_integer("connect_timeout_secs", 1..=60)
-            .unwrap_or(default.connect_timeout_secs),
-        request_timeout_secs: table
-            .opt_integer("request_timeout_secs", 5..=300)
-            .unwrap_or(default.request_timeout_secs),
-        concurrency_per_node: table
-            .opt_integer("concurrency_per_node", 1..=64)
-            .unwrap_or(default.concurrency_per_node),
+        connect_timeout_secs: tune("connect_timeout_secs", 1..=60, default.connect_timeout_secs),
+        read_timeout_secs: tune("read_timeout_secs", 5..=300, default.read_timeout_secs),
+        write_timeout_secs: tune("write_timeout_secs", 5..=600, default.write_timeout_secs),
+        per_node: tune("per_node", 1..=64, default.per_node),
+        per_endpoint: tune("per_endpoint", 1..=256, default.per_endpoint),
     };
     Some(Cluster {
         id: id?,

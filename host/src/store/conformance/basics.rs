@@ -348,11 +348,11 @@ pub(super) async fn an_empty_or_crossed_range_is_an_empty_page(engine: &impl Eng
     let all = Scan::table(Table::Meta);
     let scans = [
         all.clone().limit(0),
-        all.clone().after(&key(1)),
-        all.clone().before(&key(1)),
-        all.clone().after(&key(5)).before(&key(2)),
-        all.clone().after(&key(1)).before(&key(1)),
-        all.clone().from(&key(1)).before(&key(1)).reverse(),
+        all.clone().after(key(1)),
+        all.clone().before(key(1)),
+        all.clone().after(key(5)).before(key(2)),
+        all.clone().after(key(1)).before(key(1)),
+        all.clone().from(key(1)).before(key(1)).reverse(),
         Scan::table(Table::Jobs),
     ];
     for scan in scans {

@@ -235,10 +235,9 @@ pub(super) async fn no_id_is_ever_handed_out_twice_at_once(engine: &impl Engine)
     for worker in workers.collect::<Vec<_>>() {
         worker.await.unwrap();
     }
-    let seen = seen.lock().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
     assert_eq!(seen.len(), IDS);
     assert!(seen.values().all(|&times| times == 1), "{seen:?}");
-    drop(seen);
     assert!(claim(&queue, at(10_000), 10).await.is_empty());
     assert!(
         store

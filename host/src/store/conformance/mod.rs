@@ -5,10 +5,11 @@
 
 mod basics;
 mod coordination;
+mod durability;
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, SharedStore};
+use super::{MemoryStore, SharedStore, SledOptions, SledStore};
 
 /// A place where a store of one kind lives.
 #[async_trait]
@@ -25,6 +26,16 @@ struct Memory(MemoryStore);
 impl Engine for Memory {
     async fn open(&self) -> SharedStore {
         std::sync::Arc::new(self.0.clone())
+    }
+}
+
+/// A directory that lives as long as the engine value.
+struct Sled(tempfile::TempDir);
+
+#[async_trait]
+impl Engine for Sled {
+    async fn open(&self) -> SharedStore {
+        std::sync::Arc::new(SledStore::open(&SledOptions::new(self.0.path())).expect("the store opens"))
     }
 }
 
@@ -82,3 +93,4 @@ macro_rules! conformance {
 }
 
 conformance!(memory: super::Memory(crate::store::MemoryStore::new()));
+conformance!(sled: super::Sled(tempfile::tempdir().expect("a temporary directory")));

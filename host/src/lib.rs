@@ -2,6 +2,8 @@
 
 pub mod auth;
 pub mod clock;
+pub mod domain;
 pub mod mail;
+pub mod provider;
 pub mod secret;
 pub mod store;

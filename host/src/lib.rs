@@ -1,1 +1,4 @@
 //! Placeholder.
+
+pub mod assets;
+pub mod view;

@@ -1,5 +1,6 @@
 //! The panel itself: everything between the browser and the plugins, and between the plugins and the world.
 
+pub mod assets;
 pub mod auth;
 pub mod clock;
 pub mod domain;
@@ -7,3 +8,4 @@ pub mod mail;
 pub mod provider;
 pub mod secret;
 pub mod store;
+pub mod view;

@@ -2,6 +2,10 @@
 //!
 //! Nothing outside this crate names it: the modules of the crate hand out its types under shorter paths. Compiled for
 //! anything but WebAssembly its functions cannot be called; the capability modules then ask [`crate::testing`].
+#![expect(
+    clippy::same_length_and_capacity,
+    reason = "generated: the canonical ABI hands over exact allocations"
+)]
 
 wit_bindgen::generate!({
     path: "../wit",

@@ -1,7 +1,7 @@
 //! Placeholder.
 use portico_sdk::bindings::exports::portico::plugin::guest;
 use portico_sdk::bindings::portico::plugin as p;
-struct X;
+pub struct X;
 impl guest::Guest for X {
     fn describe() -> guest::Description {
         guest::Description {
@@ -28,4 +28,5 @@ impl guest::Guest for X {
         guest::Step::Done("x".into())
     }
 }
+#[cfg(target_arch = "wasm32")]
 portico_sdk::bindings::export_guest!(X with_types_in portico_sdk::bindings);

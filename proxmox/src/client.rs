@@ -49,6 +49,16 @@ impl Client {
         self.inner.transport.cluster()
     }
 
+    /// `USER@REALM!TOKENID` of the token, which is the user in the ids of the tasks it starts.
+    pub fn token_id(&self) -> &str {
+        self.inner.transport.token_id()
+    }
+
+    /// Whether the other one is a clone of this one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The handle of a VM. Whether it exists shows with the first call.
     pub fn vm(&self, vmid: VmId) -> Vm {
         Vm {

@@ -62,6 +62,7 @@ pub(crate) struct Transport {
     /// The endpoint to begin with: the last one that answered.
     preferred: AtomicUsize,
     node_turns: Mutex<HashMap<NodeName, Arc<Semaphore>>>,
+    token_id: String,
     token_secret: Secret,
     timeouts: Timeouts,
     limits: Limits,
@@ -108,6 +109,7 @@ impl Transport {
             endpoints,
             preferred: AtomicUsize::new(0),
             node_turns: Mutex::new(HashMap::new()),
+            token_id: config.token.id().to_owned(),
             token_secret: config.token.secret().clone(),
             timeouts: config.timeouts,
             limits: config.limits,
@@ -117,6 +119,10 @@ impl Transport {
 
     pub(crate) fn cluster(&self) -> &str {
         &self.cluster
+    }
+
+    pub(crate) fn token_id(&self) -> &str {
+        &self.token_id
     }
 
     /// Makes a call by the rules of its class.

@@ -87,6 +87,10 @@ tables! {
     28 Audit "audit",
     /// Free indexes of the domain: the first key part names the index.
     29 Indexes "indexes",
+    /// Which job holds a service, by service.
+    40 JobHolds "job_holds",
+    /// Unfinished jobs by service, plugin and the plugin's key.
+    41 JobKeys "job_keys",
 }
 
 impl std::fmt::Display for Table {

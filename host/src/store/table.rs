@@ -71,10 +71,10 @@ tables! {
     20 DueIndex "due_index",
     /// Due queues: where an id stands in the index and who has claimed it.
     21 DueEntries "due_entries",
-    /// Mails that wait to be sent, by their stable id.
+    /// Mails that wait, were sent or were given up, by their stable id.
     22 Outbox "outbox",
-    /// Mails that were sent or given up, by their stable id.
-    23 OutboxDone "outbox_done",
+    /// The ids of the mails that were given up, to list them.
+    23 OutboxDead "outbox_dead",
     /// Values of plugins, by plugin, service and key.
     24 PluginStorage "plugin_storage",
     /// How much of its quota a plugin has used, by plugin and service.

@@ -227,9 +227,7 @@ mod tests {
             assert!(RandomId::parse(wrong).is_none());
         }
         // The last letter carries two bits that no byte uses; a second spelling of an id is not accepted.
-        let spelled = (b'A'..=b'z')
-            .filter(u8::is_ascii_alphanumeric)
-            .map(char::from);
+        let spelled = (b'A'..=b'z').filter(u8::is_ascii_alphanumeric).map(char::from);
         let others = spelled.filter(|last| RandomId::parse(&format!("{}{last}", &text[..42])).is_some());
         assert!(others.count() <= 16);
     }

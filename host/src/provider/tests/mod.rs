@@ -18,6 +18,8 @@ use crate::domain::{
     Customer, PermissionDecl, PluginId, RecordError, Records, SecretReadError, SecretRef, SecretSource, Service,
     ServiceId,
 };
+use crate::auth::PasswordHash;
+use crate::mail::EmailAddress;
 use crate::secret::Secret;
 use crate::store::MemoryStore;
 
@@ -107,12 +109,17 @@ fn rdns() -> Inspection {
 
 struct FakeHasher;
 
+fn hash(text: &str) -> PasswordHash {
+    serde_json::from_value(text.into()).unwrap()
+}
+
+#[async_trait]
 impl PasswordHasher for FakeHasher {
-    fn hash(&self, password: &Secret) -> Result<String, String> {
+    async fn hash(&self, password: &Secret, _: &EmailAddress) -> Result<PasswordHash, String> {
         if password.expose().len() < 10 {
-            return Err("is too short: use 10 characters or more".into());
+            return Err("it is too short".into());
         }
-        Ok(format!("hash of {} characters", password.expose().len()))
+        Ok(hash(&format!("hash of {} characters", password.expose().len())))
     }
 }
 
@@ -258,14 +265,14 @@ async fn components_are_kept_under_the_digest_that_was_approved() {
 #[tokio::test]
 async fn a_first_password_is_hashed_once_and_never_again() {
     let fixture = Fixture::with_base().await;
-    assert_eq!(fixture.customer("anna").await.unwrap().password_hash.as_deref(), Some("hash of 13 characters"));
-    let change = |customer: &mut Customer| customer.password_hash = Some("his own".into());
+    assert_eq!(fixture.customer("anna").await.unwrap().password_hash, Some(hash("hash of 13 characters")));
+    let change = |customer: &mut Customer| customer.password_hash = Some(hash("his own"));
     fixture.applier.records.change_customer(&"anna".parse().unwrap(), change).await.unwrap();
 
     let renamed = BASE.replace("name = \"Anna Berger\"", "name = \"Anna Huber\"");
     fixture.apply(&renamed, PlanOptions::default()).await.unwrap();
     let anna = fixture.customer("anna").await.unwrap();
-    assert_eq!((anna.name.as_str(), anna.password_hash.as_deref()), ("Anna Huber", Some("his own")));
+    assert_eq!((anna.name.as_str(), anna.password_hash), ("Anna Huber", Some(hash("his own"))));
 }
 
 #[tokio::test]
@@ -282,11 +289,11 @@ async fn what_a_customer_chose_is_not_taken_back_by_the_file() {
 
 #[tokio::test]
 async fn a_missing_or_refused_password_changes_nothing_and_names_its_place() {
-    for (place, reason) in [("MISSING", "is not set"), ("SHORT", "is too short")] {
+    for (place, reason) in [("MISSING", "the variable is not set"), ("SHORT", "it is too short")] {
         let fixture = Fixture::new();
         let text = BASE.replace("ANNA_PASSWORD", place);
         let error = fixture.apply(&text, PlanOptions::default()).await.unwrap_err().to_string();
-        assert!(error.starts_with(&format!("the first password of customer `anna`, from `env:{place}`, {reason}")), "{error}");
+        assert!(error.starts_with(&format!("the first password of customer `anna`, from `env:{place}`, is not taken: {reason}")), "{error}");
         assert_eq!(fixture.applier.records.guard().await.unwrap(), None);
     }
 }
@@ -379,10 +386,10 @@ async fn a_plan_that_was_overtaken_is_not_applied() {
     // A customer's own change does not touch the guard, but is not overwritten either.
     let text = BASE.replace("name = \"Anna Berger\"", "name = \"Anna Huber\"");
     let plan = fixture.plan(&text, PlanOptions::default()).await.unwrap();
-    let change = |customer: &mut Customer| customer.password_hash = Some("new".into());
+    let change = |customer: &mut Customer| customer.password_hash = Some(hash("new"));
     fixture.applier.records.change_customer(&"anna".parse().unwrap(), change).await.unwrap();
     assert!(matches!(fixture.applier.apply(plan, &FakeSecrets).await, Err(ApplyError::Stale)));
-    assert_eq!(fixture.customer("anna").await.unwrap().password_hash.as_deref(), Some("new"));
+    assert_eq!(fixture.customer("anna").await.unwrap().password_hash, Some(hash("new")));
 }
 
 #[tokio::test]

@@ -1,0 +1,5 @@
+//! Mail.
+
+mod address;
+
+pub use self::address::{AddressError, EmailAddress};

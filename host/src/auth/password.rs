@@ -123,7 +123,7 @@ pub fn check_password(password: &Secret, address: Option<&EmailAddress>) -> Resu
 }
 
 /// A stored password hash, in the PHC form `$argon2id$v=19$m=…`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
 

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::activity::{ActionName, ActivityEntry, Actor, Outcome};
 pub use self::cluster::{Cluster, ClusterTuning, Fingerprint, TokenId, Trust};
-pub use self::customer::{Customer, Email, Locale, TimeZoneName};
+pub use self::customer::{Customer, Locale, TimeZoneName};
 pub use self::id::{ClusterId, CustomerId, IdError, PluginId, ProductId, ServiceId, Vmid};
 pub use self::permission::{Grants, Permission, PermissionDecl, What};
 pub use self::plugin::{PluginApproval, PluginFacts};

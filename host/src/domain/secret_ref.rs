@@ -35,7 +35,7 @@ pub trait SecretSource: Send + Sync {
     /// The secret.
     ///
     /// # Errors
-    /// Why it cannot be read; the text follows the name of the place.
+    /// Why it cannot be read.
     fn read(&self, place: &SecretRef) -> Result<Secret, SecretReadError>;
 }
 
@@ -43,19 +43,19 @@ pub trait SecretSource: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretReadError {
     /// The environment does not have the variable.
-    #[error("is not set: set the variable in the environment of the process that reads it")]
+    #[error("the variable is not set in the environment of the process that reads it")]
     NotSet,
     /// The secret is empty.
-    #[error("is empty")]
+    #[error("it is empty")]
     Empty,
     /// The secret is not text.
-    #[error("is not UTF-8 text")]
+    #[error("it is not UTF-8 text")]
     NotText,
     /// The file is larger than any secret.
-    #[error("is larger than {MAX_SECRET} bytes, which is no secret")]
+    #[error("it is larger than {MAX_SECRET} bytes, which is no secret")]
     TooLarge,
     /// The file cannot be read.
-    #[error("cannot be read: {0}")]
+    #[error("it cannot be read: {0}")]
     File(std::io::Error),
 }
 

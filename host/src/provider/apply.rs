@@ -4,22 +4,27 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use super::file::ProviderFile;
 use super::inspect::{ComponentInspector, InspectError};
 use super::plan::{Plan, PlanOptions, plan};
 use super::problem::Problems;
 use super::state::State;
+use crate::auth::PasswordHash;
 use crate::domain::{CustomerId, RecordError, Records, SecretRef, SecretSource, ServiceId};
+use crate::mail::EmailAddress;
 use crate::secret::Secret;
 use crate::store::{Batch, Key, StoreError, Table};
 
 /// Turns a first password into the hash that is stored.
+#[async_trait]
 pub trait PasswordHasher: Send + Sync {
-    /// The PHC string.
+    /// Checks the password against the rules and hashes it.
     ///
     /// # Errors
-    /// Why the password is not taken, with the remedy and without the password.
-    fn hash(&self, password: &Secret) -> Result<String, String>;
+    /// Why the password is not taken, as a sentence without the password.
+    async fn hash(&self, password: &Secret, email: &EmailAddress) -> Result<PasswordHash, String>;
 }
 
 /// Draws the ids of new services.
@@ -44,7 +49,7 @@ pub enum ApplyError {
         source: InspectError,
     },
     /// A new customer's first password is not there, or is not taken.
-    #[error("the first password of customer `{id}`, from `{place}`, {reason}")]
+    #[error("the first password of customer `{id}`, from `{place}`, is not taken: {reason}")]
     Password {
         /// The customer.
         id: CustomerId,
@@ -143,8 +148,8 @@ impl Applier {
         for (id, place) in std::mem::take(&mut plan.target.passwords) {
             let refused = |reason| ApplyError::Password { id: id.clone(), place: place.clone(), reason };
             let password = secrets.read(&place).map_err(|error| refused(error.to_string()))?;
-            let hash = self.hasher.hash(&password).map_err(refused)?;
             if let Some(customer) = plan.target.customers.get_mut(&id) {
+                let hash = self.hasher.hash(&password, &customer.email).await.map_err(refused)?;
                 customer.password_hash = Some(hash);
             }
         }

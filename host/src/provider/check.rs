@@ -32,7 +32,7 @@ pub(super) fn within(file: &ProviderFile) -> Vec<Problem> {
         &file.customers,
         "email",
         "every customer signs in with an address of his own",
-        |customer| Some(customer.email.clone()),
+        |customer| Some(customer.email.folded()),
     ));
     problems.extend(twice(&file.services, "id", other_id, |service| service.id));
     problems.extend(twice(
@@ -251,10 +251,10 @@ fn emails(file: &ProviderFile, target: &Target) -> Vec<Problem> {
         .customers
         .values()
         .filter(|customer| customer.origin == Origin::Panel)
-        .map(|customer| (&customer.email, &customer.id))
+        .map(|customer| (customer.email.folded(), &customer.id))
         .collect();
     let clashes = file.customers.iter().filter_map(|entry| {
-        let owner = by_command.get(&entry.value.email)?;
+        let owner = by_command.get(&entry.value.email.folded())?;
         let message = format!(
             "is used twice: `{}` belongs to customer `{owner}`, who was made by command",
             entry.value.email

@@ -1,13 +1,19 @@
 //! Customers, and the index of their e-mail addresses.
 
 use super::{RecordError, Records};
-use crate::domain::{Customer, CustomerId, Email};
+use crate::domain::{Customer, CustomerId};
+use crate::mail::EmailAddress;
 use crate::store::{Batch, Key, StoreError, StoreExt, Stored, Table, Versioned};
 
 impl Stored for Customer {
     const TABLE: Table = Table::Accounts;
     const KIND: &'static str = "customer";
     const SCHEMA: u16 = 1;
+}
+
+/// Addresses that differ only in case are one address to people.
+fn email_key(email: &EmailAddress) -> Key {
+    Key::text(&email.folded())
 }
 
 impl Records {
@@ -17,11 +23,11 @@ impl Records {
     }
 
     /// The customer who signs in with `email`.
-    pub async fn customer_by_email(&self, email: &Email) -> Result<Versioned<Customer>, RecordError> {
+    pub async fn customer_by_email(&self, email: &EmailAddress) -> Result<Versioned<Customer>, RecordError> {
         let not_found = || RecordError::not_found(Customer::KIND, email);
         let index = self
             .store
-            .get(Table::AccountLogins, &Key::text(email.as_str()))
+            .get(Table::AccountLogins, &email_key(email))
             .await?;
         let id = index
             .and_then(|record| String::from_utf8(record.value.to_vec()).ok())
@@ -41,7 +47,7 @@ impl Records {
     pub async fn create_customer(&self, customer: &Customer) -> Result<(), RecordError> {
         let (id, email) = (
             Key::text(customer.id.as_str()),
-            Key::text(customer.email.as_str()),
+            email_key(&customer.email),
         );
         let mut batch = Batch::new();
         Self::index_customer(&mut batch, customer)?;
@@ -104,7 +110,7 @@ impl Records {
         batch.save(Key::text(customer.id.as_str()), customer)?;
         batch.put(
             Table::AccountLogins,
-            Key::text(customer.email.as_str()),
+            email_key(&customer.email),
             customer.id.as_str().as_bytes().to_vec(),
         );
         Ok(())
@@ -115,6 +121,6 @@ impl Records {
     pub fn unindex_customer(batch: &mut Batch, customer: &Customer) {
         batch
             .delete(Table::Accounts, Key::text(customer.id.as_str()))
-            .delete(Table::AccountLogins, Key::text(customer.email.as_str()));
+            .delete(Table::AccountLogins, email_key(&customer.email));
     }
 }

@@ -1,7 +1,8 @@
 //! `[[customer]]`.
 
 use super::super::reader::TableReader;
-use crate::domain::{CustomerId, Email, Locale, SecretRef, TimeZoneName};
+use crate::domain::{CustomerId, Locale, SecretRef, TimeZoneName};
+use crate::mail::EmailAddress;
 
 /// A customer as the file asks for him.
 ///
@@ -12,7 +13,7 @@ pub struct CustomerEntry {
     /// The id, which stays.
     pub id: CustomerId,
     /// The address he signs in with.
-    pub email: Email,
+    pub email: EmailAddress,
     /// His name.
     pub name: String,
     /// His first language.

@@ -128,6 +128,15 @@ pub struct TaskFilter {
     pub limit: Option<u32>,
 }
 
+impl TaskFilter {
+    fn fits(&self, upid: &Upid) -> bool {
+        self.vmid.is_none_or(|vmid| upid.vmid() == Some(vmid))
+            && self.kind.as_ref().is_none_or(|kind| upid.kind() == kind)
+            && self.since.is_none_or(|since| upid.start_time() >= since)
+            && self.until.is_none_or(|until| upid.start_time() <= until)
+    }
+}
+
 /// A task in a node's list. A token sees its own tasks; those of others need `Sys.Audit` on the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEntry {
@@ -223,10 +232,11 @@ impl Client {
             .opt("limit", filter.limit);
         let route = Route::get("/nodes").node(node).word("/tasks");
         let entries: Vec<Value> = self.call(Class::Read, &route, &params).await?.data;
-        Ok(lenient::list::<Entry>(entries, "tasks of a node")
+        let tasks = lenient::list::<Entry>(entries, "tasks of a node")
             .into_iter()
-            .map(Entry::read)
-            .collect())
+            .map(Entry::read);
+        // Whoever adopts a task from this list must not get another one, should a filter not be known there.
+        Ok(tasks.filter(|task| filter.fits(&task.upid)).collect())
     }
 }
 

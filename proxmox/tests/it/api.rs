@@ -269,7 +269,7 @@ async fn tasks_are_listed_by_filter() {
     let node = NodeName::new("pve1").unwrap();
     let filter = TaskFilter {
         vmid: Some(vmid()),
-        kind: Some("qmsnapshot".to_owned()),
+        kind: Some("qmstart".to_owned()),
         source: TaskSource::Active,
         since: Some(1_700_000_000),
         limit: Some(10),
@@ -278,14 +278,25 @@ async fn tasks_are_listed_by_filter() {
     let tasks = vm.client().tasks(&node, &filter).await.unwrap();
     assert_eq!(
         last(&server),
-        "GET /tasks?vmid=100&typefilter=qmsnapshot&source=active&since=1700000000&limit=10"
+        "GET /tasks?vmid=100&typefilter=qmstart&source=active&since=1700000000&limit=10"
     );
     assert_eq!(
         (tasks.len(), &tasks[0].upid, &tasks[0].state),
         (1, &upid(), &TaskState::Succeeded)
     );
-    vm.client().tasks(&node, &TaskFilter::default()).await.unwrap();
-    assert_eq!(last(&server), "GET /tasks?source=all");
+    let all = vm.client().tasks(&node, &TaskFilter::default()).await.unwrap();
+    assert_eq!((last(&server).as_str(), all.len()), ("GET /tasks?source=all", 1));
+    // A server that does not know the filter lists other tasks too.
+    let other = TaskFilter {
+        kind: Some("qmsnapshot".to_owned()),
+        ..TaskFilter::default()
+    };
+    assert!(vm.client().tasks(&node, &other).await.unwrap().is_empty());
+    let later = TaskFilter {
+        since: Some(upid().start_time() + 1),
+        ..TaskFilter::default()
+    };
+    assert!(vm.client().tasks(&node, &later).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod jobs;
 pub mod live;
 pub mod mail;
+pub mod plugins;
 pub mod provider;
 pub mod secret;
 pub mod store;

@@ -185,15 +185,11 @@ impl Binding {
             Value::PrefixedSecret((prefix, name)) => (prefix.as_str(), name),
         };
         let denied = || CapabilityError::Denied("the secret is not approved for this origin".to_owned());
-        let bound = self.approval.settings.secret(name).ok_or_else(denied)?;
-        // A secret without an origin of its own belongs to the only one there is.
-        let own = match (&bound.origin, self.approval.http_origins.as_slice()) {
-            (Some(own), _) => own,
-            (None, [only]) => only,
-            (None, _) => return Err(denied()),
-        };
+        let reference = self.approval.settings.secret(&format!("/{name}")).ok_or_else(denied)?;
+        // A secret belongs to the one origin the plugin was approved for; with several it would be a guess.
+        let [own] = self.approval.http_origins.as_slice() else { return Err(denied()) };
         if own.parse::<Url>().is_ok_and(|own| own.origin().ascii_serialization() == origin) {
-            let secret = self.parts.vault.read(&bound.reference).await.map_err(|error| {
+            let secret = self.parts.vault.read(&reference).await.map_err(|error| {
                 tracing::error!(plugin = %self.plugin, secret = name, %error, "a secret cannot be read");
                 CapabilityError::Unavailable
             })?;

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use portico_runtime::bindings::CapabilityError;
 use portico_runtime::capability::Ports;
-use portico_runtime::template::TemplateSet;
+use portico_runtime::Plugin;
 
 use crate::clock::Clock;
 use crate::domain::{Customer, PluginApproval, PluginId, Product, Service};
@@ -38,7 +38,7 @@ use crate::secret::Vault;
 use crate::store::{SharedStore, StoreError};
 
 /// What all bindings share.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Parts {
     /// The store.
     pub store: SharedStore,
@@ -85,7 +85,7 @@ pub struct Binding {
     customer: Customer,
     plugin: PluginId,
     approval: Arc<PluginApproval>,
-    templates: Arc<TemplateSet>,
+    component: Arc<Plugin>,
     request_id: String,
     origin: Origin,
 }
@@ -99,12 +99,12 @@ impl Binding {
         product: Product,
         customer: Customer,
         approval: Arc<PluginApproval>,
-        templates: Arc<TemplateSet>,
+        component: Arc<Plugin>,
         request_id: String,
         origin: Origin,
     ) -> Self {
         let plugin = approval.id.clone();
-        Self { parts, service, product, customer, plugin, approval, templates, request_id, origin }
+        Self { parts, service, product, customer, plugin, approval, component, request_id, origin }
     }
 
     /// The ports of the call.

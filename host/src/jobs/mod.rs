@@ -43,6 +43,9 @@ pub trait Advance: Send + Sync {
     ///
     /// What must become durable together with the step (mails) is put into the journal's batch, not written directly.
     async fn advance(&self, job: &Job, journal: Journal) -> Result<Advanced, AdvanceError>;
+
+    /// Called after a step and its batch are stored, for what waits for that (a mail to be sent).
+    fn committed(&self) {}
 }
 
 /// A step as the plugin decided it, and what belongs to it.
@@ -119,7 +122,7 @@ pub trait Tasks: Send + Sync {
     async fn node(&self, job: &Job) -> Option<String>;
 
     /// Called after the end of a job is stored: what was cached of the VM is out of date.
-    fn job_ended(&self, job: &Job);
+    async fn job_ended(&self, job: &Job);
 
     /// Returns when the task has ended, however long that takes. Dropping the future stops waiting and nothing else.
     async fn ended(&self, job: &Job, task: &TaskRef) -> TaskOutcome;

@@ -234,6 +234,7 @@ impl<'a> Run<'a> {
         job.value.step = job.value.step.saturating_add(1);
         job.value.attempt = 0;
         self.commit(job, batch).await?;
+        self.engine.advance.committed();
         Ok(Flow::On)
     }
 
@@ -286,7 +287,8 @@ impl<'a> Run<'a> {
         batch.update(job.id.key(), version, &job)?;
         self.engine.due().ack(&mut batch, &self.claimed);
         self.engine.jobs.store.apply(batch).await?;
-        self.engine.tasks.job_ended(&job);
+        self.engine.advance.committed();
+        self.engine.tasks.job_ended(&job).await;
         Ok(())
     }
 

@@ -25,6 +25,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// The id of a task as PVE would give it.
 pub(crate) const UPID: &str = "UPID:pve1:000F4A3C:01234567:68A5B0C1:qmstart:100:panel@pve!portico:";
+/// An answer of `/version`.
+pub(crate) const VERSION: &str = r#"{"data":{"version":"9.2.11","release":"9.2","repoid":"14a22df"}}"#;
 /// A list of one VM, 100, on node `pve1`.
 pub(crate) const ON_PVE1: &str =
     r#"{"data":[{"id":"qemu/100","type":"qemu","vmid":100,"node":"pve1","status":"running"}]}"#;
@@ -60,6 +62,11 @@ pub(crate) enum Reply {
 
 pub(crate) fn ok(body: &str) -> Reply {
     Reply::Send(200, "OK".to_owned(), body.to_owned())
+}
+
+/// An answer of [`UPID`].
+pub(crate) fn task_answer() -> String {
+    format!(r#"{{"data":"{UPID}"}}"#)
 }
 
 /// A failure as PVE sends it now: the text in the body and, its first line, in the status line.

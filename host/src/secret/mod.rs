@@ -10,7 +10,9 @@
 mod random;
 mod seal;
 mod value;
+mod vault;
 
 pub use self::random::{Entropy, IdHash, RandomId, SeededEntropy, SystemEntropy};
 pub use self::seal::{KeyError, SealError, Sealed, Sealer, SealingKey};
 pub use self::value::Secret;
+pub use self::vault::{Vault, VaultError};

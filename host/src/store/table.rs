@@ -71,10 +71,10 @@ tables! {
     20 DueIndex "due_index",
     /// Due queues: where an id stands in the index and who has claimed it.
     21 DueEntries "due_entries",
-    /// Mails that wait to be sent, by their stable id.
+    /// Mails that wait, were sent or were given up, by their stable id.
     22 Outbox "outbox",
-    /// Mails that were sent or given up, by their stable id.
-    23 OutboxDone "outbox_done",
+    /// The ids of the mails that were given up, to list them.
+    23 OutboxDead "outbox_dead",
     /// Values of plugins, by plugin, service and key.
     24 PluginStorage "plugin_storage",
     /// How much of its quota a plugin has used, by plugin and service.
@@ -87,6 +87,10 @@ tables! {
     28 Audit "audit",
     /// Free indexes of the domain: the first key part names the index.
     29 Indexes "indexes",
+    /// Which job holds a service, by service.
+    40 JobHolds "job_holds",
+    /// Unfinished jobs by service, plugin and the plugin's key.
+    41 JobKeys "job_keys",
 }
 
 impl std::fmt::Display for Table {

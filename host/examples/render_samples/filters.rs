@@ -11,7 +11,12 @@ pub(crate) fn register(environment: &mut Environment<'static>) {
     });
     environment.add_filter("duration", |seconds: i64| {
         let (days, rest) = (seconds / 86_400, seconds % 86_400);
-        format!("{days} days {:02}:{:02}:{:02}", rest / 3600, rest % 3600 / 60, rest % 60)
+        format!(
+            "{days} days {:02}:{:02}:{:02}",
+            rest / 3600,
+            rest % 3600 / 60,
+            rest % 60
+        )
     });
     environment.add_filter("gib", |bytes: f64| format!("{:.1} GiB", bytes / 1_073_741_824.0));
     environment.add_filter("rate", |bytes: f64| format!("{:.1} MB/s", bytes / 1e6));

@@ -23,16 +23,26 @@ const CONTENTS: [(&str, &str); 3] = [
 ];
 
 fn main() -> Result<()> {
-    let out: PathBuf = std::env::args_os().nth(1).context("usage: render_samples OUT_DIR")?.into();
+    let out: PathBuf = std::env::args_os()
+        .nth(1)
+        .context("usage: render_samples OUT_DIR")?
+        .into();
     let view = View::new(Arc::new(Assets::load()?), filters::register)?;
     let mut pages = Vec::new();
     view.for_each_sample(|template, sample, text| {
         let (stem, extension) = template.rsplit_once('.').unwrap_or((template, "html"));
-        pages.push((format!("{}--{sample}.{extension}", stem.replace('/', "-")), text.to_owned()));
+        pages.push((
+            format!("{}--{sample}.{extension}", stem.replace('/', "-")),
+            text.to_owned(),
+        ));
     })?;
     let contents = contents()?;
     for (sample, mut page) in FramePage::samples() {
-        let name = if sample.starts_with("overview") { "overview" } else { "snapshots" };
+        let name = if sample.starts_with("overview") {
+            "overview"
+        } else {
+            "snapshots"
+        };
         page.content = CheckedHtml::assume_checked(contents.get(name).cloned().unwrap_or_default());
         pages.push((format!("plugin--{sample}.html"), view.render(&page)?));
         if sample == "snapshots" {

@@ -41,15 +41,27 @@ impl Template for FramePage {
         };
         let mut told = sample("snapshots", Head::sample(false).with_sample_job(None));
         let text = "The snapshot is being taken.".to_owned();
-        told.page.flash = vec![Flash { tone: Tone::Success, text }];
+        told.page.flash = vec![Flash {
+            tone: Tone::Success,
+            text,
+        }];
         told.page.fast = true;
         vec![
             ("overview", sample("overview", Head::sample(true))),
-            ("overview-busy", sample("overview", Head::sample(true).with_sample_job(Some(0.37)))),
+            (
+                "overview-busy",
+                sample("overview", Head::sample(true).with_sample_job(Some(0.37))),
+            ),
             ("snapshots", sample("snapshots", Head::sample(false))),
             ("snapshots-told", told),
-            ("snapshots-done", sample("snapshots", Head::sample(false).with_sample_outcome(true))),
-            ("snapshots-failed", sample("snapshots", Head::sample(false).with_sample_outcome(false))),
+            (
+                "snapshots-done",
+                sample("snapshots", Head::sample(false).with_sample_outcome(true)),
+            ),
+            (
+                "snapshots-failed",
+                sample("snapshots", Head::sample(false).with_sample_outcome(false)),
+            ),
         ]
     }
 }
@@ -59,8 +71,18 @@ impl Template for FrameHeadFragment {
 
     fn samples() -> Vec<(&'static str, Self)> {
         vec![
-            ("overview", Self { head: Head::sample(true) }),
-            ("busy", Self { head: Head::sample(false).with_sample_job(Some(0.37)) }),
+            (
+                "overview",
+                Self {
+                    head: Head::sample(true),
+                },
+            ),
+            (
+                "busy",
+                Self {
+                    head: Head::sample(false).with_sample_job(Some(0.37)),
+                },
+            ),
         ]
     }
 }

@@ -25,7 +25,15 @@ impl Template for LoginPage {
     fn samples() -> Vec<(&'static str, Self)> {
         let page = || Page::anonymous(Theme::Auto);
         vec![
-            ("empty", Self { page: page(), error: None, email: String::new(), next: None }),
+            (
+                "empty",
+                Self {
+                    page: page(),
+                    error: None,
+                    email: String::new(),
+                    next: None,
+                },
+            ),
             (
                 "refused",
                 Self {

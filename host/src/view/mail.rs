@@ -22,12 +22,22 @@ impl View {
     /// # Errors
     /// The template failed: a defect of the panel.
     pub fn mail<T: Template>(&self, context: &T) -> Result<Mail, ViewError> {
-        let failed = |source| ViewError { template: T::NAME, source };
+        let failed = |source| ViewError {
+            template: T::NAME,
+            source,
+        };
         let template = self.environment.get_template(T::NAME).map_err(failed)?;
         let mut rendered = template.render_captured(Serde(context)).map_err(failed)?;
-        let mut block = |name| rendered.with_state_mut(|state| state.render_block(name)).map_err(failed);
+        let mut block = |name| {
+            rendered
+                .with_state_mut(|state| state.render_block(name))
+                .map_err(failed)
+        };
         let (subject, body) = (block("subject")?, block("body")?);
-        Ok(Mail { subject: subject.split_whitespace().collect::<Vec<_>>().join(" "), body })
+        Ok(Mail {
+            subject: subject.split_whitespace().collect::<Vec<_>>().join(" "),
+            body,
+        })
     }
 }
 

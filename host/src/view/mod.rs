@@ -94,20 +94,25 @@ impl View {
     ///
     /// # Errors
     /// A template does not parse.
-    pub fn new(assets: Arc<Assets>, filters: impl FnOnce(&mut Environment<'static>)) -> Result<Self, BuildError> {
+    pub fn new(
+        assets: Arc<Assets>,
+        filters: impl FnOnce(&mut Environment<'static>),
+    ) -> Result<Self, BuildError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+        environment.set_auto_escape_callback(|name| match name.rsplit_once('.') {
+            Some((_, "html")) => AutoEscape::Html,
+            _ => AutoEscape::None,
         });
         environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build()?);
         filters(&mut environment);
         environment.add_global("urls", Value::from(Serde(urls::Fixed::new())));
         environment.add_function("asset", move |name: String| {
             // Hashed names need no escaping; without the mark every slash would become an entity.
-            assets.url(&name).map(|url| Value::from_safe_string(url.to_string())).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidOperation, format!("there is no asset `{name}`"))
-            })
+            assets
+                .url(&name)
+                .map(|url| Value::from_safe_string(url.to_string()))
+                .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("there is no asset `{name}`")))
         });
         environment.add_template("portico/ui.html", UI_KIT)?;
         for (name, source) in templates::PAGES {
@@ -121,7 +126,10 @@ impl View {
     /// # Errors
     /// The template failed: a defect of the panel.
     pub fn render<T: Template>(&self, context: &T) -> Result<String, ViewError> {
-        let failed = |source| ViewError { template: T::NAME, source };
+        let failed = |source| ViewError {
+            template: T::NAME,
+            source,
+        };
         let template = self.environment.get_template(T::NAME).map_err(failed)?;
         template.render(Serde(context)).map_err(failed)
     }

@@ -42,6 +42,10 @@ pub struct ActivityPage {
 impl Template for ActivityPage {
     const NAME: &'static str = "activity.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let entry = |at, who: &str, from: Option<&str>, what: &str, detail: Option<&str>, outcome| Entry {
             at,

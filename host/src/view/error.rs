@@ -139,6 +139,10 @@ pub struct ErrorFragment {
 impl Template for ErrorPage {
     const NAME: &'static str = "error.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let overview = || Url::plugin(&SAMPLE_ID, "overview");
         let inside = |error| Self {

@@ -24,12 +24,18 @@ pub struct FramePage {
 /// Context of `frame_head.html`: the answer of [`super::urls::pattern::SERVICE_LIVE`].
 #[derive(Debug, Serialize)]
 pub struct FrameHeadFragment {
+    /// IANA name of the zone that times are shown in.
+    pub time_zone: String,
     /// State, buttons, jobs.
     pub head: Head,
 }
 
 impl Template for FramePage {
     const NAME: &'static str = "frame.html";
+
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
 
     fn samples() -> Vec<(&'static str, Self)> {
         let sample = |active: &str, head: Head| Self {
@@ -69,17 +75,23 @@ impl Template for FramePage {
 impl Template for FrameHeadFragment {
     const NAME: &'static str = "frame_head.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         vec![
             (
                 "overview",
                 Self {
+                    time_zone: "Europe/Berlin".to_owned(),
                     head: Head::sample(true),
                 },
             ),
             (
                 "busy",
                 Self {
+                    time_zone: "Europe/Berlin".to_owned(),
                     head: Head::sample(false).with_sample_job(Some(0.37)),
                 },
             ),

@@ -22,6 +22,10 @@ pub struct LoginPage {
 impl Template for LoginPage {
     const NAME: &'static str = "login.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let page = || Page::anonymous(Theme::Auto);
         vec![

@@ -78,6 +78,10 @@ pub struct ProfilePage {
 impl Template for ProfilePage {
     const NAME: &'static str = "profile.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let session = |agent: &str, address: &str, current| SessionRow {
             agent: agent.to_owned(),

@@ -76,6 +76,10 @@ fn sample_rows() -> Vec<ServiceRow> {
 impl Template for ServicesPage {
     const NAME: &'static str = "services.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let mut told = Page::sample();
         told.flash = vec![

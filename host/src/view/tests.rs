@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use minijinja::context;
+use portico_runtime::markup::Policy;
+use portico_runtime::template::{TemplateLimits, TemplateSet, TemplateSource};
 
 use super::*;
-
-#[path = "../../examples/render_samples/filters.rs"]
-mod filters;
 
 fn view() -> View {
     let manifest = r#"{"app.css":"app-1.css","app.js":"app-1.js","mark.svg":"mark-1.svg"}"#;
@@ -19,7 +18,7 @@ fn view() -> View {
         ("mark-1.svg", ""),
     ];
     let files = files.map(|(name, data)| (name.to_owned(), Bytes::from(data)));
-    View::new(Arc::new(Assets::from_files(files).unwrap()), filters::register).unwrap()
+    View::new(Arc::new(Assets::from_files(files).unwrap())).unwrap()
 }
 
 fn kit(source: &str) -> Result<String, Error> {
@@ -258,4 +257,77 @@ fn a_mail_has_one_line_of_subject_and_is_not_escaped() {
     let mail = view().mail(&mail).unwrap();
     assert_eq!(mail.subject, "New password for web-1 Bcc: everyone@example.net");
     assert!(mail.body.contains("an example & no secret"), "{}", mail.body);
+}
+
+#[test]
+fn times_are_shown_in_the_time_zone_of_the_context() {
+    let head = || service::Head::sample(false).with_sample_outcome(true);
+    let fragment = |zone: &str| frame::FrameHeadFragment {
+        time_zone: zone.to_owned(),
+        head: head(),
+    };
+    let shown = |zone| view().render(&fragment(zone)).unwrap();
+    assert!(
+        shown("Europe/Berlin").contains("24 Nov 2025, 17:00"),
+        "{}",
+        shown("Europe/Berlin")
+    );
+    assert!(shown("UTC").contains("24 Nov 2025, 16:00"));
+}
+
+#[test]
+fn what_the_kit_writes_passes_the_markup_policy_whole() {
+    let samples = [
+        ("kit", include_str!("../../examples/render_samples/kit.html")),
+        (
+            "overview",
+            include_str!("../../examples/render_samples/overview.html"),
+        ),
+        (
+            "snapshots",
+            include_str!("../../examples/render_samples/snapshots.html"),
+        ),
+    ];
+    for (name, source) in samples {
+        let (html, violations) = plugin_page(source);
+        assert_eq!(violations, Vec::<String>::new(), "{name}");
+        assert!(html.contains("portico-card"), "{name}");
+    }
+}
+
+/// Renders a page the way the runtime does for a plugin.
+fn plugin_page(source: &str) -> (String, Vec<String>) {
+    let source = TemplateSource {
+        name: "page.html".to_owned(),
+        source: source.to_owned(),
+        samples: vec!["{}".to_owned()],
+    };
+    let templates = TemplateSet::compile(vec![source], &TemplateLimits::default()).unwrap();
+    let policy = Policy::new("/services/1/snapshots/");
+    let page = templates
+        .render_page("page.html", "{}", &RenderContext::default(), &policy)
+        .unwrap();
+    (
+        page.html,
+        page.violations
+            .iter()
+            .map(|violation| format!("{violation:?}"))
+            .collect(),
+    )
+}
+
+#[test]
+fn a_table_of_a_hundred_rows_with_buttons_fits_the_limits_of_a_plugin() {
+    let row = r#"{% call ui.cell("Name") %}{{ ui.badge("x") }}{{ ui.time(1764000000) }}{% endcall %}
+        {% call ui.cell("", kind="actions") %}
+        {{ ui.confirm("Roll back", "Sure?", "Lost.", "rollback", icon="trash", size="sm", fields={"id": "1"}) }}
+        {{ ui.confirm("Remove", "Sure?", "Lost.", "remove", icon="trash", size="sm", fields={"id": "1"}) }}
+        {% endcall %}"#;
+    let source = format!(
+        "{{% import \"portico/ui.html\" as ui %}}{{% call ui.table([\"Name\", \"\"], \"Many\") %}}\
+         {{% for i in range(100) %}}<tr>{row}</tr>{{% endfor %}}{{% endcall %}}"
+    );
+    let (html, violations) = plugin_page(&source);
+    assert_eq!(violations, Vec::<String>::new());
+    assert_eq!(html.matches("<tr>").count(), 101); // the heading is one
 }

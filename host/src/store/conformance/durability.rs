@@ -35,7 +35,7 @@ async fn write_for_ever(store: SledStore, writer: u64) {
         count += 1;
         let mut batch = Batch::new();
         batch.put(Table::Meta, &state, count.to_string());
-        // Some values are so large that the engine keeps them in a file of their own.
+        // Some values are so large that an engine may treat them differently.
         let size = if count % 16 == 3 {
             300_000
         } else {

@@ -39,3 +39,25 @@ pub fn network() -> Result<Network, Error> {
         .network
         .clone()))
 }
+
+impl Status {
+    /// Why nothing can be started on the VM just now, for a dimmed button: `A backup is running`. None when it is idle.
+    pub fn busy_reason(&self) -> Option<String> {
+        let reason = match self.busy.as_deref()? {
+            "backup" => "A backup is running",
+            "restore" => "A backup is being restored",
+            "snapshot" => "A snapshot is being taken",
+            "snapshot-delete" | "snapshot removal" => "A snapshot is being removed",
+            "rollback" => "A rollback is running",
+            "reinstall" => "The VM is being reinstalled",
+            "migrate" => "The VM is being moved to another server",
+            "start" => "The VM is being started",
+            "shutdown" => "The VM is being shut down",
+            "stop" => "The VM is being switched off",
+            "reboot" => "The VM is being rebooted",
+            "reset" => "The VM is being reset",
+            other => return Some(format!("The VM is busy: {other}")),
+        };
+        Some(reason.into())
+    }
+}

@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The panel itself: everything between the browser and the plugins, and between the plugins and the world.
+
+pub mod activity;
+pub mod assets;
+pub mod auth;
+pub mod capability;
+pub mod clock;
+pub mod domain;
+pub mod jobs;
+pub mod live;
+pub mod mail;
+pub mod plugins;
+pub mod provider;
+pub mod secret;
+pub mod store;
+pub mod view;
+pub mod web;

@@ -1,2 +1,56 @@
-//! Placeholder.
-fn main() {}
+//! The `pve-sim` program: reads its arguments, starts the simulator, prints one line, ends on Ctrl-C.
+
+mod cli;
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use pve_sim::{Scenario, Simulator};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+
+    let cli = cli::Cli::parse();
+    let mut out = std::io::stdout();
+    if cli.print_demo() {
+        return out
+            .write_all(Scenario::DEMO.as_bytes())
+            .context("cannot print the scenario");
+    }
+    let handle = Simulator::start(cli.options()?).await?;
+    let control = handle
+        .control_addr()
+        .map_or_else(|| "none".to_owned(), |address| format!("http://{address}"));
+    writeln!(
+        out,
+        "ready {} control {control} sha256 {}",
+        handle.url(),
+        handle.fingerprint()
+    )?;
+    out.flush()?;
+    ended().await?;
+    handle.shutdown().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn ended() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            done = tokio::signal::ctrl_c() => done?,
+            _ = term.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}

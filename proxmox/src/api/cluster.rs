@@ -1,0 +1,244 @@
+//! `/cluster/resources`: all VMs, nodes and storages in one cheap call.
+//!
+//! Figures are up to 10 s old. A node that does not report for 300 s leaves only the bare identity of its
+//! VMs, so everything but VM number and node is optional.
+
+use std::time::Instant;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::api::{PowerState, tags};
+use crate::client::Client;
+use crate::error::Error;
+use crate::id::{NodeName, StorageId, VmId};
+use crate::lenient;
+use crate::reason::Lock;
+use crate::route::{Params, Route};
+use crate::transport::Class;
+
+/// A VM as the cluster's list has it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct VmResource {
+    /// The VM's number.
+    pub vmid: VmId,
+    /// The node it is on; this list is the authority for it.
+    pub node: NodeName,
+    /// Its name; absent while its node does not report.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub name: Option<String>,
+    /// Its state.
+    #[serde(default, rename = "status")]
+    pub state: PowerState,
+    /// Whether it is a template.
+    #[serde(default, deserialize_with = "lenient::bool")]
+    pub template: bool,
+    /// Seconds since the QEMU process began.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub uptime: Option<u64>,
+    /// Used fraction of all its CPUs, 0 to 1.
+    #[serde(default, deserialize_with = "lenient::f64")]
+    pub cpu: Option<f64>,
+    /// Number of CPUs.
+    #[serde(default, deserialize_with = "lenient::f64")]
+    pub maxcpu: Option<f64>,
+    /// Used memory, bytes.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub mem: Option<u64>,
+    /// Configured memory, bytes.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub maxmem: Option<u64>,
+    /// Size of the boot disk, bytes.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub maxdisk: Option<u64>,
+    /// Bytes received by the guest since its start.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub netin: Option<u64>,
+    /// Bytes sent by the guest since its start.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub netout: Option<u64>,
+    /// Bytes read from disks since its start.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub diskread: Option<u64>,
+    /// Bytes written to disks since its start.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub diskwrite: Option<u64>,
+    /// The operation that holds the VM.
+    #[serde(default)]
+    pub lock: Option<Lock>,
+    /// Tags.
+    #[serde(default, deserialize_with = "tags")]
+    pub tags: Vec<String>,
+    /// The pool it is in, if the token may see it.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub pool: Option<String>,
+    /// The state that high availability gives it, if managed.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub hastate: Option<String>,
+}
+
+/// A node as the cluster's list has it. Figures need `Sys.Audit`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct NodeResource {
+    /// The node's name.
+    pub node: NodeName,
+    /// `online`, `offline` or `unknown`.
+    #[serde(default)]
+    pub status: String,
+    /// Used fraction of all CPUs, 0 to 1.
+    #[serde(default, deserialize_with = "lenient::f64")]
+    pub cpu: Option<f64>,
+    /// Number of CPUs.
+    #[serde(default, deserialize_with = "lenient::f64")]
+    pub maxcpu: Option<f64>,
+    /// Used memory, bytes.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub mem: Option<u64>,
+    /// Memory, bytes.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub maxmem: Option<u64>,
+    /// Seconds since the node booted.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub uptime: Option<u64>,
+}
+
+impl NodeResource {
+    /// Whether the node takes part in the cluster just now.
+    pub fn is_online(&self) -> bool {
+        self.status == "online"
+    }
+}
+
+/// A storage on one node; a shared one is listed once for each node.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct StorageResource {
+    /// The storage's name.
+    pub storage: StorageId,
+    /// The node this entry is about.
+    pub node: NodeName,
+    /// The kind, such as `dir`, `lvmthin`, `zfspool`, `pbs`.
+    #[serde(default)]
+    pub plugintype: String,
+    /// Whether all nodes see the same content.
+    #[serde(default, deserialize_with = "lenient::bool")]
+    pub shared: bool,
+    /// What it may hold, comma-separated, such as `iso,backup`.
+    #[serde(default)]
+    pub content: String,
+    /// Used bytes.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub disk: Option<u64>,
+    /// Size, bytes.
+    #[serde(default, deserialize_with = "lenient::u64")]
+    pub maxdisk: Option<u64>,
+    /// `available` or `unknown`.
+    #[serde(default)]
+    pub status: String,
+}
+
+impl StorageResource {
+    /// Whether the storage is set up to hold this kind of content, such as `backup`.
+    pub fn holds(&self, content: &str) -> bool {
+        self.content.split(',').any(|kind| kind.trim() == content)
+    }
+}
+
+/// Everything on the cluster that the token may see.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resources {
+    /// Virtual machines and templates (no containers).
+    pub vms: Vec<VmResource>,
+    /// Nodes.
+    pub nodes: Vec<NodeResource>,
+    /// Storages by node.
+    pub storages: Vec<StorageResource>,
+}
+
+impl Client {
+    /// `GET /cluster/resources`: VMs, nodes and storages. Any endpoint answers from its own memory.
+    pub async fn resources(&self) -> Result<Resources, Error> {
+        self.fetch_resources(None).await
+    }
+
+    /// `GET /cluster/resources?type=vm`: VMs only.
+    pub async fn vm_resources(&self) -> Result<Vec<VmResource>, Error> {
+        Ok(self.fetch_resources(Some("vm")).await?.vms)
+    }
+
+    async fn fetch_resources(&self, kind: Option<&'static str>) -> Result<Resources, Error> {
+        let asked = Instant::now();
+        let route = Route::get("/cluster/resources");
+        let entries: Vec<Value> = self
+            .call(Class::Read, &route, &Params::new().opt("type", kind))
+            .await?
+            .data;
+        let resources = sort(entries);
+        self.nodes()
+            .renew(resources.vms.iter().map(|vm| (vm.vmid, vm.node.clone())), asked);
+        Ok(resources)
+    }
+}
+
+fn sort(entries: Vec<Value>) -> Resources {
+    let (mut vms, mut nodes, mut storages) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.get("type").and_then(Value::as_str) {
+            Some("qemu") => vms.push(entry),
+            Some("node") => nodes.push(entry),
+            Some("storage") => storages.push(entry),
+            // Containers, SDN zones and what later versions add.
+            _ => {}
+        }
+    }
+    Resources {
+        vms: lenient::list(vms, "VMs of cluster/resources"),
+        nodes: lenient::list(nodes, "nodes of cluster/resources"),
+        storages: lenient::list(storages, "storages of cluster/resources"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_apart_and_the_bare_entry_of_a_silent_node_is_kept() {
+        let resources = sort(
+            serde_json::from_str(
+                r#"[
+                {"id":"qemu/100","type":"qemu","vmid":100,"name":"web","node":"pve1","status":"running",
+                 "template":0,"uptime":3600,"cpu":0.25,"maxcpu":2,"mem":"1.0e+9","maxmem":2147483648,
+                 "maxdisk":34359738368,"netin":1,"netout":2,"diskread":3,"diskwrite":4,"lock":"backup","tags":"a;b"},
+                {"id":"qemu/101","vmid":"101","node":"pve2","type":"qemu","status":"unknown","tags":" "},
+                {"id":"lxc/200","type":"lxc","vmid":200,"node":"pve1"},
+                {"id":"qemu/1","type":"qemu","vmid":1,"node":"pve1"},
+                {"id":"node/pve1","type":"node","node":"pve1","status":"online","maxcpu":8},
+                {"id":"storage/pve1/local","type":"storage","storage":"local","node":"pve1","shared":0,
+                 "content":"iso,backup","status":"available","plugintype":"dir","disk":1,"maxdisk":2},
+                {"id":"sdn/pve1/x","type":"sdn"}]"#,
+            )
+            .unwrap(),
+        );
+        let numbers: Vec<u32> = resources.vms.iter().map(|vm| vm.vmid.get()).collect();
+        assert_eq!(
+            numbers,
+            [100, 101],
+            "containers and impossible numbers are left out"
+        );
+        let [web, silent] = &resources.vms[..] else {
+            panic!()
+        };
+        assert_eq!(
+            (&web.state, web.mem, &web.lock),
+            (&PowerState::Running, Some(1_000_000_000), &Some(Lock::Backup))
+        );
+        assert_eq!(web.tags, ["a", "b"]);
+        assert_eq!(
+            (&silent.state, &silent.name, silent.maxcpu),
+            (&PowerState::Unknown, &None, None)
+        );
+        assert!(silent.tags.is_empty());
+        assert!(resources.nodes[0].is_online());
+        assert!(resources.storages[0].holds("backup") && !resources.storages[0].holds("images"));
+    }
+}

@@ -1,0 +1,202 @@
+//! The client of one cluster, and the handle of one VM on it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::Method;
+use serde::de::DeserializeOwned;
+
+use crate::answer::Answer;
+use crate::cluster::ClusterConfig;
+use crate::error::{ConfigError, Error};
+use crate::id::{NodeName, VmId};
+use crate::nodes::{Look, NodeCache};
+use crate::observe::Observer;
+use crate::route::{Params, Route};
+use crate::transport::{Class, Transport};
+
+/// A client of one cluster. Cheap to clone; clones share connections, turns and what is known of nodes.
+///
+/// Every method may be dropped at any time. A write that was dropped may have been done.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Transport,
+    nodes: NodeCache,
+}
+
+impl Client {
+    /// Checks the config and makes a client. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When a field of the config cannot be used, with its name.
+    pub fn new(config: ClusterConfig, observer: Arc<dyn Observer>) -> Result<Self, ConfigError> {
+        let transport = Transport::new(config, observer)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                transport,
+                nodes: NodeCache::default(),
+            }),
+        })
+    }
+
+    /// The configured name of the cluster.
+    pub fn name(&self) -> &str {
+        self.inner.transport.cluster()
+    }
+
+    /// `USER@REALM!TOKENID` of the token, which is the user in the ids of the tasks it starts.
+    pub fn token_id(&self) -> &str {
+        self.inner.transport.token_id()
+    }
+
+    /// Whether the other one is a clone of this one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// The handle of a VM. Whether it exists shows with the first call.
+    pub fn vm(&self, vmid: VmId) -> Vm {
+        Vm {
+            client: self.clone(),
+            vmid,
+        }
+    }
+
+    /// The node a VM is on, from the copy of the cluster's list or, when that is too old, from PVE.
+    ///
+    /// # Errors
+    /// [`Error::VmUnknown`] when no node has it; else what the call for the list met with.
+    pub async fn node_of(&self, vmid: VmId) -> Result<NodeName, Error> {
+        self.resolve(vmid, None).await
+    }
+
+    /// Drops what is known about where a VM is, as after a task failed with
+    /// [`Reason::VmNotFound`](crate::Reason::VmNotFound).
+    pub fn forget_node(&self, vmid: VmId) {
+        self.inner.nodes.forget(vmid);
+    }
+
+    pub(crate) fn nodes(&self) -> &NodeCache {
+        &self.inner.nodes
+    }
+
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        class: Class,
+        route: &Route,
+        params: &Params,
+    ) -> Result<Answer<T>, Error> {
+        self.inner.transport.call(class, route, params).await
+    }
+
+    async fn resolve(&self, vmid: VmId, not_before: Option<Instant>) -> Result<NodeName, Error> {
+        let look = self.nodes().look(vmid, not_before, Instant::now());
+        if look != Look::Stale {
+            return self.found(vmid, look);
+        }
+        // Many calls may need the list at once: the first fetches it, the others wait for it here.
+        let _renewal = self.nodes().renewal.lock().await;
+        let look = self.nodes().look(vmid, not_before, Instant::now());
+        if look != Look::Stale {
+            return self.found(vmid, look);
+        }
+        let asked = Instant::now();
+        self.vm_resources().await?;
+        self.found(vmid, self.nodes().look(vmid, Some(asked), Instant::now()))
+    }
+
+    fn found(&self, vmid: VmId, look: Look) -> Result<NodeName, Error> {
+        match look {
+            Look::On(node) => Ok(node),
+            Look::Nowhere | Look::Stale => {
+                let route = Route::get("/cluster/resources");
+                let mut target = route.target(self.name());
+                target.vmid = Some(vmid);
+                Err(Error::VmUnknown { target })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("cluster", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One VM of a cluster, wherever it is just now.
+///
+/// The node is looked up for each call. When it says that it has no such VM, it has done nothing yet: the
+/// VM is looked up anew, and if it is found elsewhere the call is made there, a write too.
+#[derive(Debug, Clone)]
+pub struct Vm {
+    client: Client,
+    vmid: VmId,
+}
+
+impl Vm {
+    /// The VM's number.
+    pub fn vmid(&self) -> VmId {
+        self.vmid
+    }
+
+    /// The client it belongs to.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The node it is on now.
+    ///
+    /// # Errors
+    /// As [`Client::node_of`].
+    pub async fn node(&self) -> Result<NodeName, Error> {
+        self.client.node_of(self.vmid).await
+    }
+
+    /// Calls `/nodes/{node}/qemu/{vmid}` and what `path` adds, on the node that has the VM.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        class: Class,
+        method: Method,
+        path: impl Fn(Route) -> Route,
+        params: Params,
+    ) -> Result<T, Error> {
+        let node = self.node().await?;
+        let sent = Instant::now();
+        let result = self.call_on(class, &method, &node, &path, &params).await;
+        match result {
+            Err(error) if error.is_vm_missing() => {
+                let elsewhere = self.client.resolve(self.vmid, Some(sent)).await?;
+                if elsewhere == node {
+                    // The cluster's list and the node disagree, as in the middle of a migration.
+                    return Err(error);
+                }
+                self.call_on(class, &method, &elsewhere, &path, &params).await
+            }
+            other => other,
+        }
+    }
+
+    async fn call_on<T: DeserializeOwned>(
+        &self,
+        class: Class,
+        method: &Method,
+        node: &NodeName,
+        path: &impl Fn(Route) -> Route,
+        params: &Params,
+    ) -> Result<T, Error> {
+        let route = path(Route::vm(method.clone(), node, self.vmid));
+        let result = self.client.call(class, &route, params).await;
+        if matches!(result, Err(Error::NodeUnreachable { .. })) {
+            self.client.nodes().doubt();
+        }
+        Ok(result?.data)
+    }
+}

@@ -1,0 +1,391 @@
+//! Everything that can go wrong, with the identities a person needs to find the place.
+//!
+//! PVE's own words are kept for the provider ([`Error::provider_text`]); they name nodes and storages and
+//! are not meant for a customer. Secrets that were sent are cut out of them.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::id::{NodeName, SnapshotName, StorageId, VmId};
+use crate::reason::Reason;
+use crate::upid::Upid;
+
+/// What a failed call was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The configured name of the cluster.
+    pub cluster: String,
+    /// Method and route template, such as `GET /nodes/{node}/qemu/{vmid}/config`.
+    pub call: String,
+    /// The node that was addressed.
+    pub node: Option<NodeName>,
+    /// The VM that was addressed.
+    pub vmid: Option<VmId>,
+    /// The task that was asked about.
+    pub upid: Option<Upid>,
+    /// The snapshot that was addressed.
+    pub snapshot: Option<SnapshotName>,
+    /// The storage that was addressed.
+    pub storage: Option<StorageId>,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` on cluster `{}`", self.call, self.cluster)?;
+        if let Some(node) = &self.node {
+            write!(f, ", node `{node}`")?;
+        }
+        if let Some(vmid) = self.vmid {
+            write!(f, ", VM {vmid}")?;
+        }
+        if let Some(snapshot) = &self.snapshot {
+            write!(f, ", snapshot `{snapshot}`")?;
+        }
+        if let Some(storage) = &self.storage {
+            write!(f, ", storage `{storage}`")?;
+        }
+        if let Some(upid) = &self.upid {
+            write!(f, ", task `{upid}`")?;
+        }
+        Ok(())
+    }
+}
+
+/// The cause of a transport fault. Its text has no URL and no secret in it.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// A call that did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The token is wrong, expired or disabled. Only this one says so; 403 does not.
+    #[error("{target}: Proxmox does not accept the credentials: {text}")]
+    Unauthorized {
+        /// What was called.
+        target: Box<Target>,
+        /// PVE's text.
+        text: String,
+    },
+    /// The token lacks a privilege.
+    #[error("{target}: permission denied: {text}")]
+    PermissionDenied {
+        /// What was called.
+        target: Box<Target>,
+        /// The object the right is missing on, such as `/vms/100`; PVE does not always say.
+        path: Option<String>,
+        /// The privileges of which one was wanted, such as `VM.PowerMgmt`.
+        privileges: Vec<String>,
+        /// PVE's text.
+        text: String,
+    },
+    /// A parameter is wrong. A running VM may have taken other parameters of the same call (hotplug).
+    #[error("{target}: parameters refused: {}", join(.errors))]
+    Parameters {
+        /// What was called.
+        target: Box<Target>,
+        /// Parameter name to PVE's text about it.
+        errors: BTreeMap<String, String>,
+        /// PVE's text for the whole.
+        text: String,
+    },
+    /// PVE understood the call and refused it.
+    #[error("{target}: {reason}: {text}")]
+    Refused {
+        /// What was called.
+        target: Box<Target>,
+        /// What the text means.
+        reason: Reason,
+        /// The HTTP status, mostly 500.
+        status: u16,
+        /// PVE's text.
+        text: String,
+    },
+    /// The VM is in no node's configuration. The cluster was asked just now.
+    #[error("{target}: the VM does not exist on this cluster")]
+    VmUnknown {
+        /// What was called.
+        target: Box<Target>,
+    },
+    /// The endpoint is there but could not reach the node, or its own daemon.
+    #[error("{target}: the node could not be reached (status {code}): {text}")]
+    NodeUnreachable {
+        /// What was called.
+        target: Box<Target>,
+        /// 595 connecting, 596 sending or waiting, 597 receiving, 599 other; 502 to 504 from a gateway.
+        code: u16,
+        /// The reason phrase, such as `No route to host`.
+        text: String,
+    },
+    /// No connection to any endpoint that was tried: nothing was sent.
+    #[error("{target}: no connection")]
+    Connect {
+        /// What was called.
+        target: Box<Target>,
+        /// Why the last endpoint could not be connected.
+        #[source]
+        source: Cause,
+    },
+    /// The endpoint is not who it should be, or speaks no acceptable TLS: nothing was sent.
+    #[error("{target}: the endpoint's TLS certificate or handshake was not accepted")]
+    Tls {
+        /// What was called.
+        target: Box<Target>,
+        /// What rustls found.
+        #[source]
+        source: Cause,
+    },
+    /// The connection broke while sending, waiting or receiving.
+    #[error("{target}: the connection broke")]
+    Transport {
+        /// What was called.
+        target: Box<Target>,
+        /// What broke it.
+        #[source]
+        source: Cause,
+    },
+    /// No answer in the time allowed for this class of calls.
+    #[error("{target}: no answer within {} s", .after.as_secs())]
+    Timeout {
+        /// What was called.
+        target: Box<Target>,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The call waited too long for its turn behind other calls to the same node: nothing was sent.
+    #[error("{target}: too many calls wait for this node")]
+    Busy {
+        /// What was called.
+        target: Box<Target>,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// PVE reported success with an answer that cannot be its own: too large, no JSON, wrong types.
+    #[error("{target}: the answer makes no sense: {problem}")]
+    Malformed {
+        /// What was called.
+        target: Box<Target>,
+        /// What is wrong with it, without its content.
+        problem: String,
+    },
+}
+
+fn join(errors: &BTreeMap<String, String>) -> String {
+    errors
+        .iter()
+        .map(|(name, text)| format!("`{name}`: {text}"))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+impl Error {
+    /// What was called.
+    pub fn target(&self) -> &Target {
+        match self {
+            Self::Unauthorized { target, .. }
+            | Self::PermissionDenied { target, .. }
+            | Self::Parameters { target, .. }
+            | Self::Refused { target, .. }
+            | Self::VmUnknown { target }
+            | Self::NodeUnreachable { target, .. }
+            | Self::Connect { target, .. }
+            | Self::Tls { target, .. }
+            | Self::Transport { target, .. }
+            | Self::Timeout { target, .. }
+            | Self::Busy { target, .. }
+            | Self::Malformed { target, .. } => target,
+        }
+    }
+
+    /// Why PVE refused, where it did and said so in a known way.
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Refused { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// PVE's own words, for the provider and the log; `None` where PVE said nothing.
+    pub fn provider_text(&self) -> Option<&str> {
+        match self {
+            Self::Unauthorized { text, .. }
+            | Self::PermissionDenied { text, .. }
+            | Self::Parameters { text, .. }
+            | Self::Refused { text, .. }
+            | Self::NodeUnreachable { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The message with all causes behind it, for logs and for the person who sets the cluster up.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(current) = cause {
+            text.push_str(": ");
+            text.push_str(&current.to_string());
+            cause = current.source();
+        }
+        text
+    }
+
+    /// Whether the VM is not where it was looked for, or nowhere.
+    pub fn is_vm_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::VmUnknown { .. }
+                | Self::Refused {
+                    reason: Reason::VmNotFound,
+                    ..
+                }
+        )
+    }
+
+    /// Whether a *read* that failed so can be repeated later with hope, without anybody doing anything.
+    ///
+    /// For a write look at [`Error::may_have_happened`] first.
+    pub fn is_transient_read(&self) -> bool {
+        match self {
+            Self::NodeUnreachable { .. }
+            | Self::Connect { .. }
+            | Self::Transport { .. }
+            | Self::Timeout { .. }
+            | Self::Busy { .. } => true,
+            Self::Refused { reason, .. } => reason.is_transient(),
+            Self::Unauthorized { .. }
+            | Self::PermissionDenied { .. }
+            | Self::Parameters { .. }
+            | Self::VmUnknown { .. }
+            | Self::Tls { .. }
+            | Self::Malformed { .. } => false,
+        }
+    }
+
+    /// Whether a *write* that failed so may nevertheless have been done, or still be under way.
+    ///
+    /// Then it must not be repeated before the VM's state or the node's task list was looked at. `false`
+    /// means that PVE never got the call, or answered that it will not do it.
+    pub fn may_have_happened(&self) -> bool {
+        match self {
+            // 595: the endpoint could not connect to the node, so nothing was passed on.
+            Self::NodeUnreachable { code, .. } => *code != 595,
+            Self::Transport { .. } | Self::Timeout { .. } | Self::Malformed { .. } => true,
+            // `got timeout` is what waiting for QEMU or the agent ends with: the command was given.
+            Self::Refused { reason, .. } => matches!(reason, Reason::Timeout | Reason::WorkerLost),
+            Self::Unauthorized { .. }
+            | Self::PermissionDenied { .. }
+            | Self::Parameters { .. }
+            | Self::VmUnknown { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Busy { .. } => false,
+        }
+    }
+}
+
+/// A cluster description that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No endpoint was given.
+    #[error("at least one endpoint is needed")]
+    NoEndpoint,
+    /// An endpoint's URL has parts it must not have, or the wrong scheme.
+    #[error("endpoint `{endpoint}`: {problem}")]
+    Endpoint {
+        /// Scheme, host and port of the endpoint.
+        endpoint: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The token is not of the form `USER@REALM!TOKENID`, or its secret has characters PVE never uses.
+    #[error("API token: {0}")]
+    Token(&'static str),
+    /// A number is out of its range.
+    #[error("`{key}`: {problem}")]
+    Value {
+        /// The name of the field.
+        key: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The trust anchors cannot be read.
+    #[error("TLS trust: {0}")]
+    Trust(String),
+    /// The HTTP client could not be built.
+    #[error("the HTTP client could not be set up")]
+    Http(#[source] Cause),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Box<Target> {
+        Box::new(Target {
+            cluster: "prod".to_owned(),
+            call: "POST /nodes/{node}/qemu/{vmid}/snapshot".to_owned(),
+            node: NodeName::new("pve1").ok(),
+            vmid: VmId::new(100).ok(),
+            upid: None,
+            snapshot: None,
+            storage: None,
+        })
+    }
+
+    fn unreachable(code: u16) -> Error {
+        Error::NodeUnreachable {
+            target: target(),
+            code,
+            text: String::new(),
+        }
+    }
+
+    fn refused(reason: Reason) -> Error {
+        Error::Refused {
+            target: target(),
+            reason,
+            status: 500,
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_a_failed_connect_of_the_endpoint_to_the_node_excludes_that_a_write_happened() {
+        assert!(!unreachable(595).may_have_happened());
+        for code in [596, 597, 599, 502, 503, 504] {
+            assert!(unreachable(code).may_have_happened(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_did_not_happen_but_a_wait_in_vain_may_have() {
+        assert!(!refused(Reason::LockTimeout).may_have_happened());
+        assert!(!refused(Reason::Other).may_have_happened());
+        assert!(refused(Reason::Timeout).may_have_happened());
+        assert!(refused(Reason::WorkerLost).may_have_happened());
+    }
+
+    #[test]
+    fn transient_reads_are_told_from_lasting_refusals() {
+        assert!(unreachable(596).is_transient_read());
+        assert!(refused(Reason::LockTimeout).is_transient_read());
+        assert!(!refused(Reason::VmNotFound).is_transient_read());
+        assert!(
+            !Error::Unauthorized {
+                target: target(),
+                text: String::new()
+            }
+            .is_transient_read()
+        );
+    }
+
+    #[test]
+    fn a_message_names_call_cluster_node_and_vm() {
+        let shown = unreachable(595).to_string();
+        for part in ["prod", "pve1", "100", "/snapshot", "595"] {
+            assert!(shown.contains(part), "{shown}");
+        }
+    }
+}

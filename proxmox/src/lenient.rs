@@ -1,0 +1,335 @@
+//! Reading of scalars that change their JSON type with the PVE version and the call.
+//!
+//! A number comes as number, as decimal string or in scientific notation (`"1e+10"`); a boolean as
+//! `0`/`1`, as such a string, as a real boolean or not at all; a text that looks like a number comes as a
+//! number. What PVE can have meant is taken; anything else (a list, `"abc"` for a number) is an error.
+//!
+//! Use the functions with `#[serde(default, deserialize_with = "lenient::u64")]`.
+
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, de};
+
+/// A JSON scalar of any type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Scalar {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// A scalar that is not what the field wants.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {wanted}, got `{got}`")]
+pub(crate) struct WrongScalar {
+    wanted: &'static str,
+    got: String,
+}
+
+impl Scalar {
+    fn wrong(&self, wanted: &'static str) -> WrongScalar {
+        let got = self.to_text().unwrap_or_else(|| "null".to_owned());
+        WrongScalar {
+            wanted,
+            got: got.chars().filter(|c| !c.is_control()).take(64).collect(),
+        }
+    }
+
+    /// A whole number; `None` for null and for a blank text. Fractions are cut off.
+    pub(crate) fn to_u64(&self) -> Result<Option<u64>, WrongScalar> {
+        const WANTED: &str = "a whole number of at least 0";
+        match self {
+            Self::Null => Ok(None),
+            Self::Bool(value) => Ok(Some(u64::from(*value))),
+            Self::Unsigned(value) => Ok(Some(*value)),
+            Self::Signed(value) => u64::try_from(*value).map(Some).map_err(|_| self.wrong(WANTED)),
+            Self::Float(value) => whole(*value).map(Some).ok_or_else(|| self.wrong(WANTED)),
+            Self::Text(text) => match text.trim() {
+                "" => Ok(None),
+                text => match text.parse::<u64>() {
+                    Ok(value) => Ok(Some(value)),
+                    Err(_) => text
+                        .parse()
+                        .ok()
+                        .and_then(whole)
+                        .map(Some)
+                        .ok_or_else(|| self.wrong(WANTED)),
+                },
+            },
+        }
+    }
+
+    /// A finite number; `None` for null and for a blank text.
+    pub(crate) fn to_f64(&self) -> Result<Option<f64>, WrongScalar> {
+        let value = match self {
+            Self::Null => return Ok(None),
+            Self::Bool(value) => f64::from(u8::from(*value)),
+            Self::Unsigned(value) => float(*value),
+            Self::Signed(value) => float(value.unsigned_abs()).copysign(if *value < 0 { -1.0 } else { 1.0 }),
+            Self::Float(value) => *value,
+            Self::Text(text) if text.trim().is_empty() => return Ok(None),
+            Self::Text(text) => text.trim().parse().map_err(|_| self.wrong("a number"))?,
+        };
+        if value.is_finite() {
+            Ok(Some(value))
+        } else {
+            Err(self.wrong("a finite number"))
+        }
+    }
+
+    /// A boolean; `None` for null and for a blank text.
+    pub(crate) fn to_bool(&self) -> Result<Option<bool>, WrongScalar> {
+        match self {
+            Self::Null => Ok(None),
+            Self::Bool(value) => Ok(Some(*value)),
+            Self::Unsigned(0) | Self::Signed(0) => Ok(Some(false)),
+            Self::Unsigned(1) | Self::Signed(1) => Ok(Some(true)),
+            Self::Text(text) if text.trim().is_empty() => Ok(None),
+            Self::Text(text) => parse_bool(text.trim())
+                .map(Some)
+                .ok_or_else(|| self.wrong("0 or 1")),
+            Self::Unsigned(_) | Self::Signed(_) | Self::Float(_) => Err(self.wrong("0 or 1")),
+        }
+    }
+
+    /// A text; `None` for null.
+    pub(crate) fn to_text(&self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Bool(value) => Some(u8::from(*value).to_string()),
+            Self::Unsigned(value) => Some(value.to_string()),
+            Self::Signed(value) => Some(value.to_string()),
+            Self::Float(value) => Some(value.to_string()),
+            Self::Text(text) => Some(text.clone()),
+        }
+    }
+}
+
+/// A boolean as PVE takes it inside property strings.
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "on" | "yes" | "true" => Some(true),
+        "0" | "off" | "no" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked before the cast"
+)]
+fn whole(value: f64) -> Option<u64> {
+    // 2^64 is the first float that does not fit.
+    (value.is_finite() && (0.0..18_446_744_073_709_551_616.0).contains(&value)).then_some(value as u64)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "measured values; a rounding in the 53rd bit does not matter"
+)]
+pub(crate) fn float(value: u64) -> f64 {
+    value as f64
+}
+
+struct ScalarVisitor;
+
+impl Visitor<'_> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, a text, a boolean or null")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Signed(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Unsigned(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Scalar, E> {
+        Ok(Scalar::Text(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Null)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// A whole number of at least 0, if there is one.
+pub(crate) fn u64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Scalar::deserialize(deserializer)?
+        .to_u64()
+        .map_err(de::Error::custom)
+}
+
+/// A finite number, if there is one.
+pub(crate) fn f64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    Scalar::deserialize(deserializer)?
+        .to_f64()
+        .map_err(de::Error::custom)
+}
+
+/// A boolean; absent counts as false, as PVE means it.
+pub(crate) fn bool<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Scalar::deserialize(deserializer)?
+        .to_bool()
+        .map_err(de::Error::custom)?
+        .unwrap_or(false))
+}
+
+/// A text, if there is one; numbers become their decimal form.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Scalar::deserialize(deserializer)?.to_text())
+}
+
+/// Reads each entry of a list as it can be read and leaves out those that cannot.
+///
+/// One odd guest must not hide all others from the panel. The count of what was left out goes to the log.
+pub(crate) fn list<T: DeserializeOwned>(entries: Vec<serde_json::Value>, what: &'static str) -> Vec<T> {
+    let total = entries.len();
+    let mut read = Vec::with_capacity(total);
+    let mut first_problem = None;
+    for entry in entries {
+        match serde_json::from_value(entry) {
+            Ok(entry) => read.push(entry),
+            Err(problem) => first_problem = first_problem.or(Some(problem)),
+        }
+    }
+    if let Some(problem) = first_problem {
+        tracing::warn!(what, left_out = total - read.len(), %problem, "entries of a list could not be read");
+    }
+    read
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Row {
+        #[serde(default, deserialize_with = "u64")]
+        n: Option<u64>,
+        #[serde(default, deserialize_with = "f64")]
+        x: Option<f64>,
+        #[serde(default, deserialize_with = "bool")]
+        b: bool,
+        #[serde(default, deserialize_with = "text")]
+        t: Option<String>,
+    }
+
+    fn row(json: &str) -> Row {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn fails(json: &str) -> bool {
+        serde_json::from_str::<Row>(json).is_err()
+    }
+
+    #[test]
+    fn whole_numbers_are_read_from_numbers_strings_and_scientific_notation() {
+        assert_eq!(row(r#"{"n":2048}"#).n, Some(2048));
+        assert_eq!(row(r#"{"n":"2048"}"#).n, Some(2048));
+        assert_eq!(row(r#"{"n":"1.073741824e+10"}"#).n, Some(10_737_418_240));
+        assert_eq!(row(r#"{"n":1.5e3}"#).n, Some(1500));
+        assert_eq!(row(r#"{"n":18446744073709551615}"#).n, Some(u64::MAX));
+    }
+
+    #[test]
+    fn absent_null_and_blank_numbers_are_none() {
+        assert_eq!(row("{}").n, None);
+        assert_eq!(row(r#"{"n":null}"#).n, None);
+        assert_eq!(row(r#"{"n":" "}"#).n, None);
+        assert_eq!(row(r#"{"x":""}"#).x, None);
+    }
+
+    #[test]
+    fn numbers_out_of_range_and_things_that_are_no_numbers_are_errors() {
+        for bad in [
+            r#"{"n":-1}"#,
+            r#"{"n":1e30}"#,
+            r#"{"n":"abc"}"#,
+            r#"{"n":[1]}"#,
+            r#"{"n":"NaN"}"#,
+            r#"{"x":"inf"}"#,
+        ] {
+            assert!(fails(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_read_from_numbers_and_strings() {
+        assert_eq!(row(r#"{"x":0.25}"#).x, Some(0.25));
+        assert_eq!(row(r#"{"x":"12.5"}"#).x, Some(12.5));
+        assert_eq!(row(r#"{"x":-3}"#).x, Some(-3.0));
+        assert_eq!(row(r#"{"x":7}"#).x, Some(7.0));
+    }
+
+    #[test]
+    fn booleans_are_read_in_every_form_and_absent_is_false() {
+        for yes in [
+            r#"{"b":1}"#,
+            r#"{"b":"1"}"#,
+            r#"{"b":true}"#,
+            r#"{"b":"yes"}"#,
+            r#"{"b":"on"}"#,
+        ] {
+            assert!(row(yes).b, "{yes}");
+        }
+        for no in [
+            "{}",
+            r#"{"b":0}"#,
+            r#"{"b":"0"}"#,
+            r#"{"b":false}"#,
+            r#"{"b":null}"#,
+            r#"{"b":""}"#,
+        ] {
+            assert!(!row(no).b, "{no}");
+        }
+        for bad in [r#"{"b":2}"#, r#"{"b":"maybe"}"#, r#"{"b":0.5}"#, r#"{"b":{}}"#] {
+            assert!(fails(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_came_as_a_number_keeps_its_digits() {
+        assert_eq!(row(r#"{"t":123}"#).t.as_deref(), Some("123"));
+        assert_eq!(row(r#"{"t":"0123"}"#).t.as_deref(), Some("0123"));
+        assert_eq!(row(r#"{"t":null}"#).t, None);
+    }
+
+    #[test]
+    fn one_unreadable_entry_does_not_hide_the_others() {
+        let entries = serde_json::from_str(r#"[{"n":1},{"n":"abc"},7,{"n":2}]"#).unwrap();
+        let rows: Vec<Row> = list(entries, "rows");
+        assert_eq!(rows.iter().map(|r| r.n).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    }
+}

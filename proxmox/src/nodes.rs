@@ -1,0 +1,168 @@
+//! Which node a VM is on: a copy of the cluster's list, renewed when it proves wrong.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::id::{NodeName, VmId};
+
+/// How long the list is believed while nothing contradicts it. A wrong entry shows at once: the call fails
+/// with "does not exist" before anything is done.
+const TTL: Duration = Duration::from_mins(1);
+/// The same after a node was found unreachable: its VMs may have been moved away.
+const TTL_IN_DOUBT: Duration = Duration::from_secs(5);
+/// How long a VM that is not on the list is believed not to exist.
+const TTL_UNKNOWN: Duration = Duration::from_secs(2);
+
+/// The copy of the list.
+#[derive(Default)]
+pub(crate) struct NodeCache {
+    list: Mutex<List>,
+    /// Held by the one call that renews the list; the others wait for it and then find the new list.
+    pub(crate) renewal: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct List {
+    nodes: HashMap<VmId, NodeName>,
+    /// When the request for the list was sent.
+    asked: Option<Instant>,
+    in_doubt: bool,
+}
+
+/// What the copy says about a VM.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It is on this node.
+    On(NodeName),
+    /// It is on no node.
+    Nowhere,
+    /// The copy is too old to say.
+    Stale,
+}
+
+impl NodeCache {
+    /// Looks the VM up. With `not_before`, only in a list that was asked for at that time or later.
+    pub(crate) fn look(&self, vmid: VmId, not_before: Option<Instant>, now: Instant) -> Look {
+        let list = self.list();
+        let Some(asked) = list.asked else {
+            return Look::Stale;
+        };
+        let node = list.nodes.get(&vmid);
+        let fresh = match (not_before, node) {
+            (Some(not_before), _) => asked >= not_before,
+            (None, Some(_)) => now.duration_since(asked) < if list.in_doubt { TTL_IN_DOUBT } else { TTL },
+            (None, None) => now.duration_since(asked) < TTL_UNKNOWN,
+        };
+        match node {
+            _ if !fresh => Look::Stale,
+            Some(node) => Look::On(node.clone()),
+            None => Look::Nowhere,
+        }
+    }
+
+    /// Takes over a whole new list.
+    pub(crate) fn renew(&self, nodes: impl Iterator<Item = (VmId, NodeName)>, asked: Instant) {
+        let nodes = nodes.collect();
+        let mut list = self.list();
+        // Two lists may arrive in the other order than they were asked for.
+        if list.asked.is_none_or(|previous| previous <= asked) {
+            *list = List {
+                nodes,
+                asked: Some(asked),
+                in_doubt: false,
+            };
+        }
+    }
+
+    /// A node did not answer: VMs may have left it.
+    pub(crate) fn doubt(&self) {
+        self.list().in_doubt = true;
+    }
+
+    /// Drops what is known about one VM.
+    pub(crate) fn forget(&self, vmid: VmId) {
+        self.list().nodes.remove(&vmid);
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vm() -> VmId {
+        VmId::new(100).unwrap()
+    }
+
+    fn on(name: &str) -> Look {
+        Look::On(NodeName::new(name).unwrap())
+    }
+
+    fn cache(name: &str, asked: Instant) -> NodeCache {
+        let cache = NodeCache::default();
+        cache.renew([(vm(), NodeName::new(name).unwrap())].into_iter(), asked);
+        cache
+    }
+
+    #[test]
+    fn an_entry_is_believed_for_a_minute_and_after_a_dead_node_for_seconds() {
+        let start = Instant::now();
+        let cache = cache("pve1", start);
+        assert_eq!(
+            cache.look(vm(), None, start + Duration::from_secs(59)),
+            on("pve1")
+        );
+        assert_eq!(
+            cache.look(vm(), None, start + Duration::from_secs(61)),
+            Look::Stale
+        );
+        cache.doubt();
+        assert_eq!(cache.look(vm(), None, start + Duration::from_secs(4)), on("pve1"));
+        assert_eq!(
+            cache.look(vm(), None, start + Duration::from_secs(6)),
+            Look::Stale
+        );
+    }
+
+    #[test]
+    fn a_vm_that_was_not_listed_is_looked_for_again_after_two_seconds() {
+        let start = Instant::now();
+        let cache = cache("pve1", start);
+        let other = VmId::new(101).unwrap();
+        assert_eq!(
+            cache.look(other, None, start + Duration::from_secs(1)),
+            Look::Nowhere
+        );
+        assert_eq!(
+            cache.look(other, None, start + Duration::from_secs(3)),
+            Look::Stale
+        );
+    }
+
+    #[test]
+    fn after_a_contradiction_only_a_newer_list_counts() {
+        let start = Instant::now();
+        let cache = cache("pve1", start);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(cache.look(vm(), Some(later), later), Look::Stale);
+        cache.renew([(vm(), NodeName::new("pve2").unwrap())].into_iter(), later);
+        assert_eq!(cache.look(vm(), Some(later), later), on("pve2"));
+    }
+
+    #[test]
+    fn an_older_list_that_arrives_late_does_not_replace_a_newer_one() {
+        let start = Instant::now();
+        let cache = cache("pve2", start + Duration::from_secs(1));
+        cache.renew([(vm(), NodeName::new("pve1").unwrap())].into_iter(), start);
+        assert_eq!(cache.look(vm(), None, start + Duration::from_secs(2)), on("pve2"));
+    }
+
+    #[test]
+    fn nothing_is_known_before_the_first_list() {
+        assert_eq!(NodeCache::default().look(vm(), None, Instant::now()), Look::Stale);
+    }
+}

@@ -1,0 +1,15 @@
+//! The client against a small server on this machine, by its public face only.
+//!
+//! `wire` is about requests, trust and hostile answers, `delivery` about what is sent where and how often, `api`
+//! about each call, `config` about reading VM configs; `support` is the server.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod delivery;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod wire;

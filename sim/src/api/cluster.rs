@@ -1,0 +1,220 @@
+//! The cluster as a whole.
+
+use serde_json::{Map, Value, json};
+
+use super::{Allow, Answer, Call, Endpoint};
+use crate::failure::Failure;
+use crate::options::Major;
+use crate::schema::{Property, format};
+use crate::units::float;
+use crate::world::Node;
+use crate::world::vm::Vm;
+
+pub(super) const ROUTES: &[Endpoint] = &[
+    Endpoint::anywhere("GET", "/cluster/resources", Allow::User, RESOURCES, resources),
+    Endpoint::anywhere("GET", "/cluster/nextid", Allow::User, NEXT_ID, next_id),
+    Endpoint::anywhere(
+        "GET",
+        "/cluster/status",
+        Allow::On("/", &["Sys.Audit"]),
+        &[],
+        status,
+    ),
+    Endpoint::anywhere("GET", "/cluster/tasks", Allow::User, &[], tasks),
+];
+
+const RESOURCES: &[Property] = &[Property::text("type")
+    .optional()
+    .one_of(&["vm", "storage", "node", "sdn"])];
+
+const NEXT_ID: &[Property] = &[Property::integer("vmid")
+    .optional()
+    .format(format::vmid)
+    .at_least(100)
+    .at_most(999_999_999)];
+
+fn resources(call: &mut Call<'_>) -> Answer {
+    let wanted = call.params.get("type").map(str::to_owned);
+    let wants = |kind: &str| wanted.as_deref().is_none_or(|w| w == kind);
+    let mut list = Vec::new();
+    if wanted.is_none() {
+        for (pool, _) in call.world.access.pools.iter().filter(|(pool, _)| {
+            call.world
+                .access
+                .may(call.who, &format!("/pool/{pool}"), "Pool.Audit")
+        }) {
+            list.push(json!({ "id": format!("/pool/{pool}"), "type": "pool", "pool": pool }));
+        }
+    }
+    if wants("vm") {
+        let vms = call.world.vms.values();
+        list.extend(
+            vms.filter(|vm| call.may(&format!("/vms/{}", vm.vmid), "VM.Audit"))
+                .map(|vm| vm_entry(call, vm)),
+        );
+    }
+    if wants("node") {
+        list.extend(call.world.nodes.values().map(|node| node_entry(call, node)));
+    }
+    if wants("storage") {
+        list.extend(storage_entries(call));
+    }
+    if wants("sdn") {
+        for node in call.world.nodes.keys() {
+            if call.may_any(
+                "/sdn/zones/localnetwork",
+                &["SDN.Audit", "SDN.Use", "SDN.Allocate"],
+            ) {
+                list.push(json!({
+                    "id": format!("sdn/{node}/localnetwork"), "type": "sdn", "node": node,
+                    "sdn": "localnetwork", "status": "ok",
+                }));
+            }
+        }
+    }
+    Ok(Value::from(list).into())
+}
+
+fn vm_entry(call: &Call<'_>, vm: &Vm) -> Value {
+    let mut entry = Map::new();
+    let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
+    put("id", Value::from(format!("qemu/{}", vm.vmid)));
+    put("type", Value::from("qemu"));
+    put("vmid", Value::from(vm.vmid));
+    put("node", Value::from(vm.node.clone()));
+    for key in ["lock", "tags"] {
+        if let Some(text) = vm.get(key) {
+            put(key, Value::from(text));
+        }
+    }
+    let pools = &call.world.access.pools;
+    if let Some((pool, _)) = pools.iter().find(|(_, members)| members.contains(&vm.vmid)) {
+        put("pool", Value::from(pool.clone()));
+    }
+    let Some(published) = vm.published else {
+        put("status", Value::from("unknown"));
+        return Value::Object(entry);
+    };
+    let sample = published.sample;
+    put("status", Value::from(published.status));
+    put("name", Value::from(vm.name()));
+    put("template", Value::from(u8::from(vm.is_template())));
+    put("uptime", Value::from(sample.uptime));
+    put("cpu", Value::from(sample.cpu));
+    put("maxcpu", Value::from(vm.cpus()));
+    put("mem", Value::from(sample.mem));
+    put("maxmem", Value::from(vm.memory()));
+    put("disk", Value::from(0));
+    put("maxdisk", Value::from(vm.max_disk()));
+    put("netin", Value::from(sample.netin));
+    put("netout", Value::from(sample.netout));
+    put("diskread", Value::from(sample.diskread));
+    put("diskwrite", Value::from(sample.diskwrite));
+    if call.major() == Major::V9 {
+        put("memhost", Value::from(super::vms::host_memory(vm, sample.mem)));
+    }
+    Value::Object(entry)
+}
+
+fn node_entry(call: &Call<'_>, node: &Node) -> Value {
+    let mut entry = json!({
+        "id": format!("node/{}", node.name), "type": "node", "node": node.name, "level": "",
+        "status": if node.online { "online" } else { "offline" },
+    });
+    if node.online && call.may(&format!("/nodes/{}", node.name), "Sys.Audit") {
+        let use_ = super::nodes::usage(call.world, node, call.sim.clock.now());
+        if let Some(map) = entry.as_object_mut() {
+            map.insert("cpu".into(), Value::from(use_.cpu));
+            map.insert("maxcpu".into(), Value::from(node.cpus));
+            map.insert("mem".into(), Value::from(use_.memory));
+            map.insert("maxmem".into(), Value::from(node.memory));
+            map.insert("disk".into(), Value::from(node.disk / 5));
+            map.insert("maxdisk".into(), Value::from(node.disk));
+            map.insert("uptime".into(), Value::from(use_.uptime));
+            map.insert("cgroup-mode".into(), Value::from(2));
+        }
+    }
+    entry
+}
+
+fn storage_entries(call: &Call<'_>) -> Vec<Value> {
+    let mut out = Vec::new();
+    for node in call.world.nodes.values() {
+        for storage in call
+            .world
+            .storages
+            .values()
+            .filter(|s| s.enabled && s.on(&node.name))
+        {
+            let path = format!("/storage/{}", storage.id);
+            if !call.may_any(
+                &path,
+                &["Datastore.Audit", "Datastore.AllocateSpace", "Datastore.Allocate"],
+            ) {
+                continue;
+            }
+            let mut entry = json!({
+                "id": format!("storage/{}/{}", node.name, storage.id), "type": "storage",
+                "storage": storage.id, "node": node.name, "plugintype": storage.kind.name(),
+                "shared": u8::from(storage.shared), "content": storage.content_text(),
+                "status": if node.online { "available" } else { "unknown" },
+            });
+            if node.online
+                && let Some(map) = entry.as_object_mut()
+            {
+                map.insert("disk".into(), Value::from(storage.used_on(&node.name)));
+                map.insert("maxdisk".into(), Value::from(storage.total));
+            }
+            out.push(entry);
+        }
+    }
+    out
+}
+
+fn next_id(call: &mut Call<'_>) -> Answer {
+    let taken = &call.world.vms;
+    if let Some(vmid) = call.params.get("vmid").and_then(|text| text.parse::<u32>().ok()) {
+        return if taken.contains_key(&vmid) {
+            Err(Failure::parameter("vmid", format!("VM {vmid} already exists")))
+        } else {
+            Ok(vmid.to_string().into())
+        };
+    }
+    match (100..1_000_000).find(|vmid| !taken.contains_key(vmid)) {
+        Some(vmid) => Ok(vmid.to_string().into()),
+        None => Err(Failure::died(
+            "unable to get any free VMID in range [100,1000000)",
+        )),
+    }
+}
+
+fn status(call: &mut Call<'_>) -> Answer {
+    let nodes = &call.world.nodes;
+    let online = nodes.values().filter(|node| node.online).count();
+    let quorate = float(online as u64) * 2.0 > float(nodes.len() as u64);
+    let mut list = vec![json!({
+        "type": "cluster", "id": "cluster", "name": call.world.cluster, "version": nodes.len(),
+        "nodes": nodes.len(), "quorate": u8::from(quorate),
+    })];
+    for (node, id) in nodes.values().zip(1_u32..) {
+        list.push(json!({
+            "type": "node", "id": format!("node/{}", node.name), "name": node.name, "nodeid": id,
+            "online": u8::from(node.online), "ip": node.address, "local": u8::from(id == 1), "level": "",
+        }));
+    }
+    Ok(Value::from(list).into())
+}
+
+/// Recent tasks of all nodes. As in PVE, the filter compares the task's user without its token with the
+/// caller's whole id: a token without `Sys.Audit` on `/` sees none.
+fn tasks(call: &mut Call<'_>) -> Answer {
+    let all = call.may("/", "Sys.Audit");
+    let mine = call
+        .world
+        .tasks
+        .iter()
+        .rev()
+        .filter(|task| all || task.upid.owner().0 == call.who);
+    let list = mine.take(25).map(super::tasks::listed).collect::<Vec<_>>();
+    Ok(Value::from(list).into())
+}

@@ -1,0 +1,316 @@
+//! The endpoints.
+//!
+//! Each file serves one area and lists its endpoints in a `ROUTES` table: method, path template, who may call
+//! it, whether the call is forwarded to the node in the path, its parameters, its handler. A handler is a plain
+//! function of a [`Call`]: it reads checked parameters and changes the world, or forks a task. To add an
+//! endpoint, write the handler and add a line to a table; the order of checks is `http::pipeline`'s affair.
+
+mod access;
+mod agent;
+mod cluster;
+mod config;
+mod nodes;
+mod power;
+mod rrd;
+mod snapshots;
+mod storage;
+mod tasks;
+mod vms;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::keys::{KEYS, Key};
+use crate::failure::Failure;
+use crate::options::Major;
+use crate::schema::{Params, Property, format};
+use crate::simulation::Simulation;
+use crate::world::World;
+
+/// Who may call an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Allow {
+    /// Anybody, without authentication.
+    World,
+    /// Any user; the handler filters what is shown.
+    User,
+    /// Whoever has one of the privileges on the path.
+    On(&'static str, &'static [&'static str]),
+    /// The privileges differ between PVE 8 and 9.
+    ByMajor(&'static str, &'static [&'static str], &'static [&'static str]),
+}
+
+/// What an endpoint takes besides the parameters in its path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Takes {
+    /// These parameters.
+    Only(&'static [Property]),
+    /// These and every key of a VM's configuration.
+    WithConfig(&'static [Property]),
+}
+
+/// One endpoint.
+pub(crate) struct Endpoint {
+    /// The HTTP method.
+    pub(crate) method: &'static str,
+    /// The path template.
+    pub(crate) path: &'static str,
+    /// Who may call it.
+    pub(crate) allow: Allow,
+    /// Whether the call is forwarded to the node in the path.
+    pub(crate) forwarded: bool,
+    /// Whether API tokens may call it.
+    pub(crate) token: bool,
+    /// Whether it holds the VM's configuration lock.
+    pub(crate) flock: bool,
+    /// Its parameters.
+    pub(crate) takes: Takes,
+    /// What it does.
+    pub(crate) run: fn(&mut Call<'_>) -> Answer,
+}
+
+impl Endpoint {
+    /// An endpoint of a VM or node, forwarded to the node in the path.
+    const fn on_node(
+        method: &'static str,
+        path: &'static str,
+        allow: Allow,
+        takes: &'static [Property],
+        run: fn(&mut Call<'_>) -> Answer,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            allow,
+            forwarded: true,
+            token: true,
+            flock: false,
+            takes: Takes::Only(takes),
+            run,
+        }
+    }
+
+    /// An endpoint that any node answers by itself.
+    const fn anywhere(
+        method: &'static str,
+        path: &'static str,
+        allow: Allow,
+        takes: &'static [Property],
+        run: fn(&mut Call<'_>) -> Answer,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            allow,
+            forwarded: false,
+            token: true,
+            flock: false,
+            takes: Takes::Only(takes),
+            run,
+        }
+    }
+
+    /// All its parameters, those in the path too.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = &'static Property> + Clone {
+        const NONE: &[Key] = &[];
+        let (own, config) = match self.takes {
+            Takes::Only(own) => (own, NONE),
+            Takes::WithConfig(own) => (own, KEYS),
+        };
+        let path = self.path;
+        let in_path = PATH_PROPERTIES.iter().filter(move |property| {
+            let names = path
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+            names.into_iter().any(|name| name == property.name)
+        });
+        own.iter()
+            .chain(in_path)
+            .chain(config.iter().map(|key| &key.property))
+    }
+}
+
+/// The parameters that stand in paths.
+const PATH_PROPERTIES: &[Property] = &[
+    Property::text("node").format(format::node),
+    Property::integer("vmid")
+        .format(format::vmid)
+        .at_least(100)
+        .at_most(999_999_999),
+    Property::text("snapname")
+        .format(format::config_id)
+        .no_longer_than(40),
+    Property::text("storage").format(format::storage_id),
+    Property::text("upid"),
+];
+
+/// What a handler gives back.
+pub(crate) type Answer = Result<Reply, Failure>;
+
+/// A success.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reply {
+    /// The `data`.
+    pub(crate) data: Value,
+    /// The `total` of lists that have one.
+    pub(crate) total: Option<u64>,
+    /// A task to wait for, and for how many seconds: when it ends in time, its end is the answer.
+    pub(crate) wait: Option<(String, f64)>,
+}
+
+impl From<Value> for Reply {
+    fn from(data: Value) -> Self {
+        Self {
+            data,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<String> for Reply {
+    fn from(text: String) -> Self {
+        Value::from(text).into()
+    }
+}
+
+/// A call that passed all checks but its own.
+pub(crate) struct Call<'a> {
+    /// The simulator.
+    pub(crate) sim: &'a Arc<Simulation>,
+    /// The cluster.
+    pub(crate) world: &'a mut World,
+    /// The user or token.
+    pub(crate) who: &'a str,
+    /// Checked parameters, those in the path too.
+    pub(crate) params: Params,
+}
+
+impl Call<'_> {
+    /// The node in the path.
+    pub(crate) fn node(&self) -> String {
+        self.params.text("node").to_owned()
+    }
+
+    /// The VM in the path.
+    pub(crate) fn vmid(&self) -> u32 {
+        self.params.text("vmid").parse().unwrap_or(0)
+    }
+
+    /// Whether the caller has a privilege on a path.
+    pub(crate) fn may(&self, path: &str, privilege: &str) -> bool {
+        self.world.access.may(self.who, path, privilege)
+    }
+
+    /// Whether the caller has one of the privileges on a path.
+    pub(crate) fn may_any(&self, path: &str, privileges: &[&str]) -> bool {
+        let had = self.world.access.privileges(self.who, path);
+        privileges.iter().any(|privilege| had.contains_key(*privilege))
+    }
+
+    /// Refuses an option that only root@pam may use.
+    pub(crate) fn root_only(&self, option: &str) -> Result<(), Failure> {
+        if self.params.get(option).is_some_and(|value| value != "0") && self.who != "root@pam" {
+            return Err(Failure::parameter(option, "Only root may use this option."));
+        }
+        Ok(())
+    }
+
+    /// Which PVE is simulated.
+    pub(crate) fn major(&self) -> Major {
+        self.world.major
+    }
+}
+
+const AREAS: &[&[Endpoint]] = &[
+    access::ROUTES,
+    agent::ROUTES,
+    cluster::ROUTES,
+    config::ROUTES,
+    nodes::ROUTES,
+    power::ROUTES,
+    rrd::ROUTES,
+    snapshots::ROUTES,
+    storage::ROUTES,
+    tasks::ROUTES,
+    vms::ROUTES,
+];
+
+/// All endpoints.
+pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    AREAS.iter().flat_map(|area| area.iter())
+}
+
+/// The endpoint of a method and path, with the values of the path's parameters.
+pub(crate) fn find(method: &str, path: &str) -> Option<(&'static Endpoint, BTreeMap<String, String>)> {
+    let parts = path.trim_matches('/').split('/').collect::<Vec<_>>();
+    endpoints()
+        .filter(|e| e.method == method)
+        .find_map(|endpoint| Some((endpoint, fill(endpoint.path, &parts)?)))
+}
+
+fn fill(template: &str, parts: &[&str]) -> Option<BTreeMap<String, String>> {
+    let wanted = template.trim_matches('/').split('/').collect::<Vec<_>>();
+    if wanted.len() != parts.len() {
+        return None;
+    }
+    let mut values = BTreeMap::new();
+    for (wanted, part) in wanted.iter().zip(parts) {
+        match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) => {
+                let text = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
+                values.insert(name.to_owned(), text.into_owned());
+            }
+            None if wanted == part => {}
+            None => return None,
+        }
+    }
+    Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_endpoints_share_a_method_and_path() {
+        let mut seen = std::collections::BTreeSet::new();
+        for endpoint in endpoints() {
+            assert!(
+                seen.insert((endpoint.method, endpoint.path)),
+                "{} {}",
+                endpoint.method,
+                endpoint.path
+            );
+        }
+    }
+
+    #[test]
+    fn every_parameter_in_a_path_is_declared() {
+        for endpoint in endpoints() {
+            for name in endpoint
+                .path
+                .split('/')
+                .filter_map(|p| p.strip_prefix('{')?.strip_suffix('}'))
+            {
+                assert!(
+                    endpoint.properties().any(|p| p.name == name),
+                    "{name} in {}",
+                    endpoint.path
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_gives_its_values_decoded() {
+        let (endpoint, values) = find("GET", "/nodes/pve1/qemu/100/snapshot/a%2Db/config").unwrap();
+        assert_eq!(
+            endpoint.path,
+            "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config"
+        );
+        assert_eq!(values["snapname"], "a-b");
+        assert!(find("GET", "/nodes/pve1/qemu/100/nothing").is_none());
+    }
+}

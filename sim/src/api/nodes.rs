@@ -1,0 +1,109 @@
+//! Nodes.
+
+use serde_json::{Value, json};
+
+use super::{Allow, Answer, Call, Endpoint};
+use crate::options::Major;
+use crate::units::{float, whole};
+use crate::world::vm::Vm;
+use crate::world::{Node, World};
+
+pub(super) const ROUTES: &[Endpoint] = &[
+    Endpoint::anywhere("GET", "/nodes", Allow::User, &[], list),
+    Endpoint::on_node(
+        "GET",
+        "/nodes/{node}/status",
+        Allow::On("/nodes/{node}", &["Sys.Audit"]),
+        &[],
+        status,
+    ),
+];
+
+/// What a node uses of itself.
+pub(super) struct Usage {
+    /// Fraction of its processors.
+    pub(super) cpu: f64,
+    /// Bytes of memory.
+    pub(super) memory: u64,
+    /// Seconds since it booted.
+    pub(super) uptime: u64,
+}
+
+/// What the VMs on a node and the node itself use.
+pub(super) fn usage(world: &World, node: &Node, now: f64) -> Usage {
+    let vms = || world.vms.values().filter(|vm| vm.node == node.name);
+    let busy = vms()
+        .map(|vm: &Vm| vm.sample(now).cpu * float(vm.cpus()))
+        .sum::<f64>();
+    let memory = vms().map(|vm| vm.sample(now).mem).sum::<u64>();
+    Usage {
+        cpu: (busy / float(node.cpus.max(1)) + 0.01).min(1.0),
+        memory: (memory + node.memory / 20).min(node.memory),
+        uptime: whole(now - node.booted),
+    }
+}
+
+fn list(call: &mut Call<'_>) -> Answer {
+    let now = call.sim.clock.now();
+    let nodes = call.world.nodes.values().map(|node| {
+        let mut entry = json!({
+            "id": format!("node/{}", node.name), "type": "node", "node": node.name, "level": "",
+            "status": if node.online { "online" } else { "offline" },
+        });
+        if node.online
+            && call.may(&format!("/nodes/{}", node.name), "Sys.Audit")
+            && let Some(map) = entry.as_object_mut()
+        {
+            let used = usage(call.world, node, now);
+            map.insert("cpu".into(), Value::from(used.cpu));
+            map.insert("maxcpu".into(), Value::from(node.cpus));
+            map.insert("mem".into(), Value::from(used.memory));
+            map.insert("maxmem".into(), Value::from(node.memory));
+            map.insert("disk".into(), Value::from(node.disk / 5));
+            map.insert("maxdisk".into(), Value::from(node.disk));
+            map.insert("uptime".into(), Value::from(used.uptime));
+        }
+        entry
+    });
+    Ok(nodes.collect::<Value>().into())
+}
+
+fn status(call: &mut Call<'_>) -> Answer {
+    let name = call.node();
+    let Some(node) = call.world.nodes.get(&name) else {
+        return Err(format!("no such node '{name}'").into());
+    };
+    let used = usage(call.world, node, call.sim.clock.now());
+    let (kernel, version) = match call.major() {
+        Major::V8 => ("6.8.12-15-pve", "pve-manager/8.4.14/b502d23c55afcba1"),
+        Major::V9 => ("6.17.4-1-pve", "pve-manager/9.1.4/5ac30304265fbd8e"),
+    };
+    let free = node.memory - used.memory;
+    let load = format!("{:.2}", used.cpu * float(node.cpus));
+    Ok(json!({
+        "uptime": used.uptime,
+        "cpu": used.cpu,
+        "wait": 0.001,
+        "idle": 0,
+        "loadavg": [load, load, load],
+        "kversion": format!("Linux {kernel}"),
+        "current-kernel": {
+            "sysname": "Linux", "release": kernel, "version": format!("#1 SMP PREEMPT_DYNAMIC PMX {kernel}"),
+            "machine": "x86_64",
+        },
+        "boot-info": { "mode": "efi", "secureboot": 0 },
+        "pveversion": version,
+        "cpuinfo": {
+            "model": "Simulated CPU", "vendor": "GenuineIntel", "sockets": 1, "cores": node.cpus / 2,
+            "cpus": node.cpus, "mhz": "2400.000", "hvm": "1", "user_hz": 100, "flags": "vmx",
+        },
+        "memory": { "total": node.memory, "used": used.memory, "free": free, "available": free },
+        "swap": { "total": 8_589_934_592_u64, "used": 0, "free": 8_589_934_592_u64 },
+        "rootfs": {
+            "total": node.disk, "used": node.disk / 5, "free": node.disk - node.disk / 5,
+            "avail": node.disk - node.disk / 4,
+        },
+        "ksm": { "shared": 0 },
+    })
+    .into())
+}

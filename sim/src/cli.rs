@@ -1,0 +1,77 @@
+//! The command line of `pve-sim`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use pve_sim::{CertificateFiles, Major, Options, Scenario};
+
+/// Simulates the Proxmox VE API on loopback, for tests and demos without a cluster.
+///
+/// Without --scenario it plays the built-in demo: nodes pve1 and pve2, VMs 100 to 106 and template 9000, login
+/// root@pam with password `demo-root-password`, API token `portico@pve!panel` with secret
+/// `7f0a3c52-6a4e-4b1d-9a57-0d6f3b8e21c4`. State is kept in memory and ends with the process.
+#[derive(Debug, Parser)]
+#[command(name = "pve-sim", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Where the API listens (HTTPS, loopback only); port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8006")]
+    listen: SocketAddr,
+    /// Where the control API listens (plain HTTP, loopback only); none if left out
+    #[arg(long, value_name = "ADDRESS")]
+    control: Option<SocketAddr>,
+    /// Scenario file (TOML); the built-in demo if left out
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Print the built-in demo scenario, as a start for your own, and end
+    #[arg(long)]
+    print_demo: bool,
+    /// Major version of PVE: 8 or 9
+    #[arg(long, value_name = "MAJOR", default_value = "9")]
+    pve: Major,
+    /// How many times faster than real time tasks, delays and timeouts run; timestamps stay true
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    time_scale: f64,
+    /// Makes everything that looks random reproducible
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Directory that keeps the self-signed certificate across runs; a new one each time if left out
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Certificate (PEM) to use instead of a self-signed one
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "data")]
+    cert: Option<PathBuf>,
+    /// Private key (PEM) of --cert
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Whether only the demo scenario is to be printed.
+    pub(crate) fn print_demo(&self) -> bool {
+        self.print_demo
+    }
+
+    /// The options that the arguments mean.
+    pub(crate) fn options(self) -> anyhow::Result<Options> {
+        let scenario = match &self.scenario {
+            Some(path) => Scenario::load(path).with_context(|| format!("scenario `{}`", path.display()))?,
+            None => Scenario::demo(),
+        };
+        let certificate = self
+            .cert
+            .zip(self.key)
+            .map(|(certificate, key)| CertificateFiles { certificate, key });
+        Ok(Options {
+            listen: self.listen,
+            control: self.control,
+            scenario,
+            pve: self.pve,
+            time_scale: self.time_scale,
+            seed: self.seed,
+            data_dir: self.data,
+            certificate,
+        })
+    }
+}

@@ -1,0 +1,461 @@
+//! Makes a world of a scenario, or says what in it cannot be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::file::{self, Status};
+use super::{Scenario, ScenarioError};
+use crate::config::drive::Drive;
+use crate::config::network::Network;
+use crate::config::{self, Section, keys};
+use crate::options::Major;
+use crate::schema::format;
+use crate::units::{float, mix};
+use crate::world::access::{Access, Grant, Token, User};
+use crate::world::load::Load;
+use crate::world::storage::{Storage, StorageKind, Volume};
+use crate::world::vm::{Run, Snapshot, Span, Vm};
+use crate::world::{Node, World};
+
+type Built<T> = Result<T, ScenarioError>;
+
+fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
+    Err(ScenarioError::Content {
+        place: place.into(),
+        reason: reason.into(),
+    })
+}
+
+const GIB: u64 = 1 << 30;
+
+impl Scenario {
+    /// The cluster at the start, at `now` (seconds since the epoch).
+    pub(crate) fn build(&self, major: Major, seed: u64, now: f64) -> Built<World> {
+        let file = &self.file;
+        if file.nodes.is_empty() {
+            return wrong("node", "a cluster needs at least one `[[node]]`");
+        }
+        let mut world = World {
+            major,
+            seed,
+            cluster: file.cluster.name.clone(),
+            nodes: nodes(file, now)?,
+            storages: IndexMap::new(),
+            vms: BTreeMap::new(),
+            access: access(file, major, seed)?,
+            tasks: crate::world::task::Tasks::default(),
+            durations: file.durations,
+            faults: crate::world::faults::Faults::default(),
+            counters: crate::world::counters::Counters::default(),
+            releases: 0,
+            next_pid: u32::try_from(mix(seed, 1) % 100_000).unwrap_or(0),
+        };
+        storages(file, &mut world, now)?;
+        for spec in &file.vms {
+            add_vm(&mut world, spec, now)?;
+        }
+        for fleet in &file.fleets {
+            for index in 0..fleet.count {
+                let member = fleet_member(fleet, index, &world)?;
+                add_vm(&mut world, &member, now)?;
+            }
+        }
+        world.publish_all(now);
+        Ok(world)
+    }
+}
+
+fn nodes(file: &file::File, now: f64) -> Built<IndexMap<String, Node>> {
+    let mut out = IndexMap::new();
+    for (spec, number) in file.nodes.iter().zip(11_u32..) {
+        if let Err(reason) = format::node("", &spec.name) {
+            return wrong(format!("node `{}`", spec.name), reason);
+        }
+        let node = Node {
+            name: spec.name.clone(),
+            cpus: spec.cpus,
+            memory: spec.memory_gib * GIB,
+            disk: spec.disk_gib * GIB,
+            booted: now - float(spec.uptime_seconds),
+            online: spec.online,
+            address: format!("10.0.0.{number}"),
+        };
+        if out.insert(spec.name.clone(), node).is_some() {
+            return wrong(format!("node `{}`", spec.name), "is there twice");
+        }
+    }
+    Ok(out)
+}
+
+fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
+    let mut access = Access {
+        major,
+        users: BTreeMap::new(),
+        tokens: BTreeMap::new(),
+        roles: BTreeMap::new(),
+        grants: Vec::new(),
+        pools: BTreeMap::new(),
+        key: format!("{:016x}", mix(seed, 2)),
+    };
+    for role in &file.roles {
+        access.roles.insert(role.name.clone(), role.privileges.clone());
+    }
+    for user in &file.users {
+        let place = format!("user `{}`", user.id);
+        if !user.id.contains('@') || user.id.contains('!') {
+            return wrong(place, "a user id is `NAME@REALM`");
+        }
+        let made = User {
+            password: user.password.clone(),
+            enabled: user.enabled,
+        };
+        if access.users.insert(user.id.clone(), made).is_some() {
+            return wrong(place, "is there twice");
+        }
+        for token in &user.tokens {
+            let made = Token {
+                secret: token.secret.clone(),
+                separate: token.privsep,
+                revoked: false,
+            };
+            access.tokens.insert(format!("{}!{}", user.id, token.name), made);
+        }
+    }
+    for grant in &file.grants {
+        let place = format!("acl `{}` on `{}`", grant.subject, grant.path);
+        if !access.users.contains_key(&grant.subject) && !access.tokens.contains_key(&grant.subject) {
+            return wrong(place, "there is no such user or token");
+        }
+        if !grant.path.starts_with('/') {
+            return wrong(place, "the path must begin with `/`");
+        }
+        let built_in = crate::world::is_built_in_role(&grant.role, major);
+        if !built_in && !access.roles.contains_key(&grant.role) {
+            return wrong(place, format!("there is no role `{}`", grant.role));
+        }
+        access.grants.push(Grant {
+            path: grant.path.clone(),
+            subject: grant.subject.clone(),
+            role: grant.role.clone(),
+            propagate: grant.propagate,
+        });
+    }
+    for pool in &file.pools {
+        access
+            .pools
+            .insert(pool.name.clone(), pool.members.iter().copied().collect());
+    }
+    Ok(access)
+}
+
+fn storages(file: &file::File, world: &mut World, now: f64) -> Built<()> {
+    for spec in &file.storages {
+        let place = format!("storage `{}`", spec.id);
+        if let Err(reason) = format::storage_id("", &spec.id) {
+            return wrong(place, reason);
+        }
+        let Some(kind) = StorageKind::from_name(&spec.kind) else {
+            return wrong(place, format!("there is no storage type `{}`", spec.kind));
+        };
+        if let Some(node) = spec.nodes.iter().find(|node| !world.nodes.contains_key(*node)) {
+            return wrong(place, format!("there is no node `{node}`"));
+        }
+        let mut volumes = Vec::new();
+        for volume in &spec.volumes {
+            let volid = format!("{}:{}", spec.id, volume.name);
+            let Some(size) = format::size_in_bytes(&volume.size) else {
+                return wrong(volid, format!("`{}` is not a size", volume.size));
+            };
+            volumes.push(Volume {
+                volid,
+                content: volume.content.clone(),
+                format: volume.format.clone(),
+                size,
+                ctime: crate::units::signed(now) - i64::from(volume.age_seconds),
+                vmid: volume.vmid,
+                notes: volume.notes.clone(),
+                protected: volume.protected,
+                node: volume.node.clone(),
+            });
+        }
+        let storage = Storage {
+            id: spec.id.clone(),
+            kind,
+            content: spec.content.iter().cloned().collect(),
+            shared: spec.shared,
+            nodes: spec.nodes.iter().cloned().collect(),
+            total: spec.size_gib * GIB,
+            enabled: spec.enabled,
+            volumes,
+        };
+        if world.storages.insert(spec.id.clone(), storage).is_some() {
+            return wrong(place, "is there twice");
+        }
+    }
+    Ok(())
+}
+
+/// Checks and normalises a configuration table.
+fn section(place: &str, table: &BTreeMap<String, file::Scalar>, vmid: u32) -> Built<Section> {
+    let mut out = Section::new();
+    for (key, value) in table {
+        let place = format!("{place}, `{key}`");
+        let Some(known) = keys::find(key) else {
+            return wrong(place, "is not a key of a VM's configuration");
+        };
+        let text = value.text();
+        if let Err(reason) = known.property.accept_text(key, &text) {
+            return wrong(place, reason.trim_end());
+        }
+        let mut text = match config::stored(key, &text) {
+            Ok(text) => text,
+            Err(reason) => return wrong(place, reason),
+        };
+        if let Ok(mut device) = Network::parse(key, &text)
+            && key.starts_with("net")
+            && device.mac().is_none()
+        {
+            device.set_mac(generated_mac(u64::from(vmid), key));
+            text = device.print();
+        }
+        out.insert(key.clone(), text);
+    }
+    Ok(out)
+}
+
+/// A MAC address with PVE's prefix that is always the same for a VM's device.
+pub(crate) fn generated_mac(vmid: u64, key: &str) -> String {
+    let number = mix(vmid, key.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte)));
+    let [a, b, c, ..] = number.to_be_bytes();
+    format!("BC:24:11:{a:02X}:{b:02X}:{c:02X}")
+}
+
+fn add_vm(world: &mut World, spec: &file::Vm, now: f64) -> Built<()> {
+    let place = format!("vm {}", spec.vmid);
+    if !(100..1_000_000_000).contains(&spec.vmid) {
+        return wrong(place, "a VMID is between 100 and 999999999");
+    }
+    if !world.nodes.contains_key(&spec.node) {
+        return wrong(place, format!("there is no node `{}`", spec.node));
+    }
+    let mut config = section(&place, &spec.config, spec.vmid)?;
+    let mut snapshots = IndexMap::new();
+    let mut parent: Option<String> = None;
+    for spec_snapshot in &spec.snapshots {
+        let place = format!("{place}, snapshot `{}`", spec_snapshot.name);
+        if let Err(reason) = format::config_id("", &spec_snapshot.name) {
+            return wrong(place, reason);
+        }
+        let mut kept = config.clone();
+        kept.extend(section(&place, &spec_snapshot.config, spec.vmid)?);
+        kept.remove("description");
+        let time = crate::units::signed(now) - i64::from(spec_snapshot.age_seconds);
+        kept.insert("snaptime".to_owned(), time.to_string());
+        if !spec_snapshot.description.is_empty() {
+            kept.insert("description".to_owned(), spec_snapshot.description.clone());
+        }
+        if let Some(name) = spec_snapshot.parent.clone().or_else(|| parent.clone()) {
+            if !snapshots.contains_key(&name) {
+                return wrong(place, format!("its parent `{name}` is not listed before it"));
+            }
+            kept.insert("parent".to_owned(), name);
+        }
+        if spec_snapshot.vmstate {
+            let storage = Drive::parse("scsi0", config.get("scsi0").map_or("", String::as_str));
+            let storage = storage.as_ref().and_then(Drive::storage).unwrap_or("local");
+            kept.insert(
+                "vmstate".to_owned(),
+                format!("{storage}:vm-{}-state-{}", spec.vmid, spec_snapshot.name),
+            );
+        }
+        snapshots.insert(spec_snapshot.name.clone(), Snapshot { section: kept });
+        parent = Some(spec_snapshot.name.clone());
+    }
+    if let Some(parent) = parent {
+        config.insert("parent".to_owned(), parent);
+    }
+    disks(world, spec, &config, now)?;
+    let began = now - f64::from(spec.uptime_seconds);
+    let running = spec.status != Status::Stopped;
+    let vm = Vm {
+        vmid: spec.vmid,
+        node: spec.node.clone(),
+        config,
+        pending: Section::new(),
+        pending_delete: BTreeSet::new(),
+        snapshots,
+        run: running.then(|| Run {
+            since: began,
+            pid: world.pid(),
+            paused: spec.status == Status::Paused,
+        }),
+        spans: spans(spec, began, now),
+        load: Load {
+            seed: mix(world.seed, u64::from(spec.vmid)),
+            weight: spec.load.clamp(0.0, 1.0),
+        },
+        ignores_acpi: spec.ignores_acpi,
+        shutdown_seconds: spec.shutdown_seconds.max(0.0),
+        agent: spec.guest_agent,
+        published: None,
+        flock: Arc::default(),
+    };
+    if world.vms.insert(spec.vmid, vm).is_some() {
+        return wrong(place, "is there twice");
+    }
+    Ok(())
+}
+
+/// When the VM ran before the simulator began, so that charts have a past.
+fn spans(spec: &file::Vm, began: f64, now: f64) -> Vec<Span> {
+    match spec.status {
+        Status::Running => {
+            let year = 365.0 * 86_400.0;
+            vec![
+                Span {
+                    from: began - year,
+                    to: Some(began - 120.0),
+                },
+                Span {
+                    from: began,
+                    to: None,
+                },
+            ]
+        }
+        Status::Paused => vec![Span {
+            from: began,
+            to: Some(now - 600.0_f64.min(now - began)),
+        }],
+        Status::Stopped => {
+            vec![Span {
+                from: began - 30.0 * 86_400.0,
+                to: Some(now - 3.0 * 3600.0_f64),
+            }]
+        }
+    }
+}
+
+/// Puts the volumes of a VM's disks on their storages.
+fn disks(world: &mut World, spec: &file::Vm, config: &Section, now: f64) -> Built<()> {
+    for (key, text) in config.iter().filter(|(key, _)| keys::holds_volume(key)) {
+        let place = format!("vm {}, `{key}`", spec.vmid);
+        let Some(drive) = Drive::parse(key, text) else {
+            return wrong(place, "is not a drive");
+        };
+        let Some(id) = drive.storage() else { continue };
+        let Some(storage) = world.storages.get_mut(id) else {
+            return wrong(place, format!("there is no storage `{id}`"));
+        };
+        if !storage.on(&spec.node) {
+            return wrong(place, format!("storage `{id}` is not on node `{}`", spec.node));
+        }
+        let known = storage
+            .volumes_on(&spec.node)
+            .any(|volume| volume.volid == drive.file());
+        if known {
+            continue;
+        }
+        if drive.is_cdrom() && !drive.is_cloudinit() {
+            return wrong(place, format!("there is no volume `{}`", drive.file()));
+        }
+        let volume = Volume {
+            volid: drive.file().to_owned(),
+            content: "images".to_owned(),
+            format: storage.format_of(drive.file()).to_owned(),
+            size: drive.size(),
+            ctime: crate::units::signed(now) - 90 * 86_400,
+            vmid: Some(spec.vmid),
+            notes: None,
+            protected: false,
+            node: (!storage.shared).then(|| spec.node.clone()),
+        };
+        storage.volumes.push(volume);
+    }
+    Ok(())
+}
+
+fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::Vm> {
+    let vmid = fleet.first_vmid.saturating_add(index);
+    let place = usize::try_from(index).unwrap_or(0) % world.nodes.len().max(1);
+    let Some((node, _)) = world.nodes.get_index(place) else {
+        return wrong("fleet", "a cluster needs at least one node");
+    };
+    let text = |text: String| file::Scalar::Text(text);
+    let config = BTreeMap::from([
+        (
+            "name".to_owned(),
+            text(format!("{}{}", fleet.name_prefix, index + 1)),
+        ),
+        ("cores".to_owned(), file::Scalar::Integer(i64::from(fleet.cores))),
+        ("memory".to_owned(), text(fleet.memory_mib.to_string())),
+        (
+            "scsi0".to_owned(),
+            text(format!(
+                "{}:vm-{vmid}-disk-0,size={}G",
+                fleet.storage, fleet.disk_gib
+            )),
+        ),
+        ("net0".to_owned(), text("virtio,bridge=vmbr0".to_owned())),
+        ("boot".to_owned(), text("order=scsi0".to_owned())),
+        ("agent".to_owned(), text("1".to_owned())),
+        ("ostype".to_owned(), text("l26".to_owned())),
+    ]);
+    Ok(file::Vm {
+        vmid,
+        node: node.clone(),
+        status: fleet.status,
+        uptime_seconds: 3600 * (1 + index % 500),
+        load: crate::units::fraction(world.seed, u64::from(vmid)),
+        ignores_acpi: false,
+        shutdown_seconds: 6.0,
+        guest_agent: crate::world::vm::GuestAgent::Running,
+        config,
+        snapshots: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        match Scenario::from_toml(text) {
+            Err(error) => error.to_string(),
+            Ok(scenario) => scenario.build(Major::V9, 1, 1.7e9).unwrap_err().to_string(),
+        }
+    }
+
+    #[test]
+    fn the_demo_is_valid_for_both_majors() {
+        for major in [Major::V8, Major::V9] {
+            let world = Scenario::from_toml(Scenario::DEMO)
+                .unwrap()
+                .build(major, 1, 1.7e9)
+                .unwrap();
+            assert!(world.vms.len() >= 8 && world.nodes.len() == 2);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        assert!(refusal("").contains("at least one `[[node]]`"));
+        assert!(refusal("[[node]]\nname = 'n1'\nx = 1").contains("unknown field"));
+        let vm = "[[node]]\nname = 'n1'\n[[vm]]\nvmid = 100\nnode = 'n1'\n[vm.config]\n";
+        assert!(refusal(&format!("{vm}corse = 1")).contains("vm 100, `corse`: is not a key"));
+        assert!(refusal(&format!("{vm}cores = 0")).contains("minimum value of 1"));
+        assert!(refusal(&format!("{vm}scsi0 = 'zz:vm-100-disk-0,size=1G'")).contains("no storage `zz`"));
+    }
+
+    #[test]
+    fn a_fleet_of_ten_thousand_is_built() {
+        let text = "[[node]]\nname = 'n1'\n[[storage]]\nid = 'lvm1'\ntype = 'lvmthin'\ncontent = ['images']\n\
+                    size_gib = 100\n[[fleet]]\nfirst_vmid = 1000\ncount = 10000\nname_prefix = 'f'\nstorage = 'lvm1'";
+        let world = Scenario::from_toml(text)
+            .unwrap()
+            .build(Major::V9, 1, 1.7e9)
+            .unwrap();
+        assert_eq!(world.vms.len(), 10_000);
+    }
+}

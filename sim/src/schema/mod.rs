@@ -1,0 +1,412 @@
+//! How parameters are declared and checked.
+//!
+//! An endpoint lists its parameters as [`Property`] values; [`check`] holds a request against them and gives
+//! [`Params`] or the `errors` map in PVE's words. Text formats (node names, CIDR, property strings) are
+//! functions in [`format`]; property strings with named parts are in [`property_string`].
+//!
+//! Not here: which endpoint takes what (`api`), and rules that need the state of a VM (`config`).
+
+pub(crate) mod format;
+pub(crate) mod property_string;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use crate::options::Major;
+
+/// A value as it came in, before any check.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Raw {
+    /// A scalar; JSON numbers and booleans are already text.
+    Text(String),
+    /// A repeated form key or a JSON array.
+    List(Vec<String>),
+    /// A JSON object, which no parameter takes.
+    Object,
+}
+
+/// The type of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `0` or `1`.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// Any number.
+    Number,
+    /// Text.
+    Text,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Text => "string",
+        }
+    }
+}
+
+/// Checks a text: given the parameter's name (for messages of nested parts) and the value.
+pub(crate) type Format = fn(&str, &str) -> Result<(), String>;
+
+/// One declared parameter, or one family of numbered parameters (`net0`…`net31`).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Property {
+    /// Its name, without the number.
+    pub(crate) name: &'static str,
+    /// For a family: the highest number.
+    pub(crate) last_index: Option<u16>,
+    /// Its type.
+    pub(crate) kind: Kind,
+    optional: bool,
+    minimum: Option<i64>,
+    maximum: Option<i64>,
+    max_length: Option<usize>,
+    choices: &'static [&'static str],
+    format: Option<Format>,
+    requires: Option<&'static str>,
+    list: bool,
+    since: Major,
+}
+
+impl Property {
+    const fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            last_index: None,
+            kind,
+            optional: false,
+            minimum: None,
+            maximum: None,
+            max_length: None,
+            choices: &[],
+            format: None,
+            requires: None,
+            list: false,
+            since: Major::V8,
+        }
+    }
+
+    /// A required text.
+    pub(crate) const fn text(name: &'static str) -> Self {
+        Self::new(name, Kind::Text)
+    }
+
+    /// A required boolean.
+    pub(crate) const fn boolean(name: &'static str) -> Self {
+        Self::new(name, Kind::Boolean)
+    }
+
+    /// A required whole number.
+    pub(crate) const fn integer(name: &'static str) -> Self {
+        Self::new(name, Kind::Integer)
+    }
+
+    /// A required number.
+    pub(crate) const fn number(name: &'static str) -> Self {
+        Self::new(name, Kind::Number)
+    }
+
+    /// May be left out.
+    pub(crate) const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// A family of optional parameters numbered 0 to `last`.
+    pub(crate) const fn numbered(mut self, last: u16) -> Self {
+        self.last_index = Some(last);
+        self.optional = true;
+        self
+    }
+
+    /// The smallest number allowed.
+    pub(crate) const fn at_least(mut self, minimum: i64) -> Self {
+        self.minimum = Some(minimum);
+        self
+    }
+
+    /// The largest number allowed.
+    pub(crate) const fn at_most(mut self, maximum: i64) -> Self {
+        self.maximum = Some(maximum);
+        self
+    }
+
+    /// The greatest length in characters.
+    pub(crate) const fn no_longer_than(mut self, length: usize) -> Self {
+        self.max_length = Some(length);
+        self
+    }
+
+    /// Only these values.
+    pub(crate) const fn one_of(mut self, choices: &'static [&'static str]) -> Self {
+        self.choices = choices;
+        self
+    }
+
+    /// The text must have this format.
+    pub(crate) const fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Each element of the list text must have this format; a repeated key is joined with commas.
+    pub(crate) const fn list_of(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self.list = true;
+        self
+    }
+
+    /// Only together with that other parameter.
+    pub(crate) const fn requires(mut self, other: &'static str) -> Self {
+        self.requires = Some(other);
+        self
+    }
+
+    /// Unknown before PVE 9.
+    pub(crate) const fn new_in_9(mut self) -> Self {
+        self.since = Major::V9;
+        self
+    }
+
+    /// Whether `name` is this parameter or one of this family.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        let Some(last) = self.last_index else {
+            return self.name == name;
+        };
+        name.strip_prefix(self.name).is_some_and(|digits| {
+            (1..=3).contains(&digits.len())
+                && (digits.len() == 1 || !digits.starts_with('0'))
+                && digits.bytes().all(|b| b.is_ascii_digit())
+                && digits.parse::<u16>().is_ok_and(|n| n <= last)
+        })
+    }
+
+    fn accept(&self, name: &str, raw: &Raw) -> Result<String, String> {
+        let text = match raw {
+            Raw::Text(text) => text.clone(),
+            Raw::List(items) if self.list => items.join(","),
+            Raw::List(_) => return Err(format!("type check ('{}') failed - got ARRAY", self.kind.name())),
+            Raw::Object => return Err(format!("type check ('{}') failed - got HASH", self.kind.name())),
+        };
+        self.accept_text(name, &text)?;
+        Ok(text)
+    }
+
+    /// Checks one text against type, format, bounds and choices, in PVE's order.
+    pub(crate) fn accept_text(&self, name: &str, text: &str) -> Result<(), String> {
+        let right_type = match self.kind {
+            Kind::Boolean => text == "0" || text == "1",
+            Kind::Integer => is_integer(text),
+            Kind::Number => is_number(text),
+            Kind::Text => true,
+        };
+        if !right_type {
+            return Err(format!(
+                "type check ('{}') failed - got '{text}'",
+                self.kind.name()
+            ));
+        }
+        if let Some(format) = self.format {
+            let checked = if self.list {
+                format::items(text).try_for_each(|item| format(name, item))
+            } else {
+                format(name, text)
+            };
+            checked.map_err(|reason| format!("invalid format - {reason}\n"))?;
+        }
+        let length = text.chars().count();
+        if let Some(max) = self.max_length.filter(|max| length > *max) {
+            return Err(format!("value may only be {max} characters long"));
+        }
+        if let Ok(number) = text.parse::<f64>()
+            && self.kind != Kind::Text
+        {
+            if let Some(max) = self
+                .maximum
+                .filter(|max| number > crate::units::float_of_signed(*max))
+            {
+                return Err(format!("value must have a maximum value of {max}"));
+            }
+            if let Some(min) = self
+                .minimum
+                .filter(|min| number < crate::units::float_of_signed(*min))
+            {
+                return Err(format!("value must have a minimum value of {min}"));
+            }
+        }
+        if !self.choices.is_empty() && !self.choices.contains(&text) {
+            return Err(format!(
+                "value '{text}' does not have a value in the enumeration '{}'",
+                self.choices.join(", ")
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.len() <= 18 && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_number(text: &str) -> bool {
+    let first = text.strip_prefix(['-', '+']).unwrap_or(text).bytes().next();
+    first.is_some_and(|b| b.is_ascii_digit() || b == b'.') && text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+/// Parameters that passed their checks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Params(BTreeMap<String, String>);
+
+impl Params {
+    /// The value, if it was given.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The value of a required parameter; empty when the endpoint forgot to require it.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_default()
+    }
+
+    /// Whether a boolean was given as 1.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.get(name) == Some("1")
+    }
+
+    /// A whole number, if it was given.
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// All of them, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// Holds the given values against the declared ones.
+///
+/// # Errors
+/// The `errors` map: every parameter that is missing, unknown or malformed, with PVE's text.
+pub(crate) fn check<'a>(
+    declared: impl Iterator<Item = &'a Property> + Clone,
+    given: &BTreeMap<String, Raw>,
+    major: Major,
+) -> Result<Params, IndexMap<String, String>> {
+    let mut errors = IndexMap::new();
+    let mut accepted = BTreeMap::new();
+    for (name, raw) in given {
+        match declared
+            .clone()
+            .find(|property| property.covers(name) && property.since <= major)
+        {
+            None => {
+                errors.insert(
+                    name.clone(),
+                    "property is not defined in schema and the schema does not allow additional properties"
+                        .to_owned(),
+                );
+            }
+            Some(property) => {
+                match property.accept(name, raw) {
+                    Ok(text) => {
+                        accepted.insert(name.clone(), text);
+                    }
+                    Err(reason) => {
+                        errors.insert(name.clone(), reason);
+                    }
+                }
+                if let Some(other) = property.requires.filter(|other| !given.contains_key(*other)) {
+                    errors.insert(other.to_owned(), format!("missing property required by '{name}'"));
+                }
+            }
+        }
+    }
+    for property in declared.filter(|p| !p.optional && p.since <= major && !given.contains_key(p.name)) {
+        errors.insert(
+            property.name.to_owned(),
+            "property is missing and it is not optional".to_owned(),
+        );
+    }
+    if errors.is_empty() {
+        Ok(Params(accepted))
+    } else {
+        Err(errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DECLARED: &[Property] = &[
+        Property::text("snapname")
+            .format(format::config_id)
+            .no_longer_than(40),
+        Property::boolean("vmstate").optional(),
+        Property::integer("timeout").optional().at_least(0),
+        Property::text("net").numbered(31),
+        Property::boolean("force").optional().requires("delete"),
+        Property::text("delete").optional().list_of(format::config_id),
+        Property::boolean("fresh").optional().new_in_9(),
+    ];
+
+    fn errors_of(pairs: &[(&str, &str)], major: Major) -> IndexMap<String, String> {
+        let given = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), Raw::Text((*v).to_owned())))
+            .collect::<BTreeMap<_, _>>();
+        check(DECLARED.iter(), &given, major).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_missing_and_an_unknown_parameter_are_both_named() {
+        let errors = errors_of(&[("snapnam", "a1")], Major::V9);
+        assert_eq!(errors["snapname"], "property is missing and it is not optional");
+        assert_eq!(
+            errors["snapnam"],
+            "property is not defined in schema and the schema does not allow additional properties"
+        );
+    }
+
+    #[test]
+    fn a_boolean_in_words_fails_its_type_check() {
+        let errors = errors_of(&[("snapname", "ab"), ("vmstate", "true")], Major::V9);
+        assert_eq!(errors["vmstate"], "type check ('boolean') failed - got 'true'");
+    }
+
+    #[test]
+    fn a_snapshot_name_of_one_letter_has_an_invalid_format() {
+        assert_eq!(
+            errors_of(&[("snapname", "a")], Major::V9)["snapname"],
+            "invalid format - invalid configuration ID 'a'\n"
+        );
+    }
+
+    #[test]
+    fn numbered_parameters_end_at_their_last_number() {
+        assert!(errors_of(&[("snapname", "ab"), ("net31", "x")], Major::V9).is_empty());
+        assert!(errors_of(&[("snapname", "ab"), ("net32", "x")], Major::V9).contains_key("net32"));
+        assert!(errors_of(&[("snapname", "ab"), ("net01", "x")], Major::V9).contains_key("net01"));
+    }
+
+    #[test]
+    fn a_parameter_of_9_is_unknown_to_8() {
+        assert!(errors_of(&[("snapname", "ab"), ("fresh", "1")], Major::V9).is_empty());
+        assert!(errors_of(&[("snapname", "ab"), ("fresh", "1")], Major::V8).contains_key("fresh"));
+    }
+
+    #[test]
+    fn a_parameter_that_needs_another_names_the_other() {
+        assert_eq!(
+            errors_of(&[("snapname", "ab"), ("force", "1")], Major::V9)["delete"],
+            "missing property required by 'force'"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! Tasks at work: what happens between a UPID and its exit status.
+//!
+//! [`fork`] registers a task and lets its work run; a [`Worker`] is the work's hand: it logs, waits (scaled),
+//! takes the VM's configuration lock, and meets the faults that were injected for it. [`power`] and
+//! [`snapshots`] are the works. To add one: write an async function of a worker, fork it from an endpoint.
+
+pub(crate) mod power;
+pub(crate) mod settings;
+pub(crate) mod snapshots;
+
+use std::sync::{Arc, MutexGuard};
+
+use tokio::sync::OwnedMutexGuard;
+use tokio_util::sync::CancellationToken;
+
+use crate::simulation::Simulation;
+use crate::world::World;
+use crate::world::counters::Effect;
+use crate::world::faults::Mishap;
+use crate::world::task::Upid;
+
+/// Why a task did not end well.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Broken(pub(crate) String);
+
+impl From<String> for Broken {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Broken {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// What a work gives back.
+pub(crate) type Outcome = Result<(), Broken>;
+
+/// How long the configuration lock is waited for, in seconds.
+pub(crate) const FLOCK_TIMEOUT: f64 = 10.0;
+
+/// PVE's text when the configuration lock was not had in time.
+pub(crate) fn flock_refusal(vmid: u32) -> String {
+    format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout")
+}
+
+/// The hand of a running task.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// What it belongs to.
+    pub(crate) sim: Arc<Simulation>,
+    /// The task.
+    pub(crate) upid: Upid,
+    text: String,
+    cancel: CancellationToken,
+    mishap: Option<Mishap>,
+    /// How often stuck tasks had been released when this one began.
+    releases: u64,
+}
+
+impl Worker {
+    /// Adds a line to the task's log.
+    pub(crate) fn log(&self, line: &str) {
+        self.world().tasks.log(&self.text, line);
+    }
+
+    /// The world; hold it shortly.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.sim.world()
+    }
+
+    /// The node that runs the task.
+    pub(crate) fn node(&self) -> &str {
+        &self.upid.node
+    }
+
+    /// Waits for some seconds of the simulated cluster.
+    pub(crate) async fn pause(&self, seconds: f64) -> Outcome {
+        tokio::select! {
+            () = self.cancel.cancelled() => Err("interrupted by signal".into()),
+            () = tokio::time::sleep(self.sim.clock.real(seconds)) => Ok(()),
+        }
+    }
+
+    /// Works for some seconds and meets the task's fault in the middle.
+    pub(crate) async fn toil(&self, seconds: f64) -> Outcome {
+        self.pause(seconds / 2.0).await?;
+        match &self.mishap {
+            None => {}
+            Some(Mishap::Fail(text)) => return Err(text.as_str().into()),
+            Some(Mishap::Stick) => self.stick().await?,
+        }
+        self.pause(seconds / 2.0).await
+    }
+
+    async fn stick(&self) -> Outcome {
+        loop {
+            let changed = self.sim.changed.notified();
+            if self.world().releases > self.releases {
+                return Ok(());
+            }
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err("interrupted by signal".into()),
+                () = changed => {}
+                () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+            }
+        }
+    }
+
+    /// Takes the lock on a VM's configuration file.
+    pub(crate) async fn flock(&self, vmid: u32) -> Result<OwnedMutexGuard<()>, Broken> {
+        let lock = Arc::clone(&self.world().vm(self.node(), vmid)?.flock);
+        let wait = self.sim.clock.real(FLOCK_TIMEOUT);
+        tokio::select! {
+            () = self.cancel.cancelled() => Err("interrupted by signal".into()),
+            had = tokio::time::timeout(wait, lock.lock_owned()) => {
+                had.map_err(|_| Broken(flock_refusal(vmid)))
+            }
+        }
+    }
+
+    /// Counts an effect.
+    pub(crate) fn effect(&self, effect: Effect, vmid: u32, name: Option<&str>) {
+        self.world().counters.effect(effect, vmid, name);
+    }
+}
+
+/// Registers a task on a node and lets its work run; gives the UPID.
+pub(crate) fn fork<F, W>(
+    sim: &Arc<Simulation>,
+    world: &mut World,
+    node: &str,
+    kind: &str,
+    vmid: u32,
+    user: &str,
+    work: F,
+) -> String
+where
+    F: FnOnce(Arc<Worker>) -> W,
+    W: Future<Output = Outcome> + Send + 'static,
+{
+    let id = vmid.to_string();
+    let (upid, cancel) = world.tasks.begin(node, kind, &id, user, sim.clock.seconds());
+    world.counters.effect(Effect::TaskStarted, vmid, Some(kind));
+    let text = upid.text();
+    let worker = Arc::new(Worker {
+        sim: Arc::clone(sim),
+        text: text.clone(),
+        cancel,
+        mishap: world.faults.mishap(kind, &id),
+        releases: world.releases,
+        upid,
+    });
+    let run = work(worker);
+    let (sim, ended) = (Arc::clone(sim), text.clone());
+    sim.clone().tracker.spawn(async move {
+        let outcome = tokio::select! {
+            () = sim.stop.cancelled() => return,
+            outcome = run => outcome,
+        };
+        let status = outcome.err().map_or_else(|| "OK".to_owned(), |Broken(text)| text);
+        sim.world().tasks.end(&ended, &status, sim.clock.seconds());
+        sim.changed.notify_waiters();
+    });
+    text
+}

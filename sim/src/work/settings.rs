@@ -1,0 +1,21 @@
+//! Changing a configuration in a task.
+
+use std::sync::Arc;
+
+use super::{Broken, Outcome, Worker};
+use crate::config::update::{Change, apply};
+
+/// `qmconfig`.
+pub(crate) async fn change(worker: Arc<Worker>, vmid: u32, change: Change) -> Outcome {
+    let _guard = worker.flock(vmid).await?;
+    let duration = worker.world().durations.config;
+    worker.toil(duration).await?;
+    let now = worker.sim.clock.seconds();
+    let node = worker.node().to_owned();
+    let warnings = apply(&mut worker.world(), &node, vmid, &change, now)
+        .map_err(|failure| Broken(failure.task_text()))?;
+    for warning in warnings {
+        worker.log(&warning);
+    }
+    Ok(())
+}

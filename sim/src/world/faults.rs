@@ -1,0 +1,316 @@
+//! Faults that are injected by the control API.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// Before the request is looked at: nothing happens in the cluster.
+    BeforeEffect,
+    /// After it was carried out: the client does not learn of it.
+    AfterEffect,
+}
+
+/// Something that goes wrong. `times` counts down with each use; a fault that is used up is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Every matching request waits that long (real time) before it is looked at, until the fault is cleared.
+    Latency {
+        /// How long, in milliseconds of real time.
+        milliseconds: u64,
+        /// Only this path template; all requests if absent.
+        #[serde(default)]
+        path: Option<String>,
+    },
+    /// The connection of a matching request is closed without an answer.
+    Cut {
+        /// Only this method.
+        #[serde(default)]
+        method: Option<String>,
+        /// Only this path template.
+        #[serde(default)]
+        path: Option<String>,
+        /// Only requests for this VM.
+        #[serde(default)]
+        vmid: Option<u32>,
+        /// Before or after the effect.
+        moment: Moment,
+        /// How many requests are hit.
+        #[serde(default = "one")]
+        times: u32,
+    },
+    /// Matching requests are answered with this status, reason and an empty body, as pveproxy passes 595, 596…
+    /// through; nothing happens in the cluster.
+    Status {
+        /// Only requests that are forwarded to this node; all if absent.
+        #[serde(default)]
+        node: Option<String>,
+        /// Only this method.
+        #[serde(default)]
+        method: Option<String>,
+        /// Only this path template.
+        #[serde(default)]
+        path: Option<String>,
+        /// The status, such as 595.
+        status: u16,
+        /// The reason phrase; PVE's usual one for the status if absent.
+        #[serde(default)]
+        reason: Option<String>,
+        /// How many requests are hit; all until cleared if absent.
+        #[serde(default)]
+        times: Option<u32>,
+    },
+    /// Tasks of a type fail halfway with a text, cleaning up as PVE does.
+    FailTasks {
+        /// The type, such as `qmsnapshot`.
+        task: String,
+        /// Only tasks of this VM.
+        #[serde(default)]
+        vmid: Option<u32>,
+        /// The exit status.
+        text: String,
+        /// How many tasks are hit.
+        #[serde(default = "one")]
+        times: u32,
+    },
+    /// Tasks of a type hang halfway until they are stopped or released.
+    StickTasks {
+        /// The type.
+        task: String,
+        /// Only tasks of this VM.
+        #[serde(default)]
+        vmid: Option<u32>,
+        /// How many tasks are hit.
+        #[serde(default = "one")]
+        times: u32,
+    },
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What befalls a task halfway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    /// It fails with this text.
+    Fail(String),
+    /// It hangs.
+    Stick,
+}
+
+/// What a request is, for matching.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// The HTTP method.
+    pub(crate) method: &'a str,
+    /// The path template; empty if no endpoint has the path.
+    pub(crate) template: &'a str,
+    /// The VM in the path.
+    pub(crate) vmid: Option<u32>,
+    /// The node in the path, if requests are forwarded to it.
+    pub(crate) node: Option<&'a str>,
+}
+
+/// The faults that are in force.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    list: Vec<Fault>,
+}
+
+fn fits(wanted: Option<&String>, value: &str) -> bool {
+    wanted.is_none_or(|wanted| wanted == value)
+}
+
+impl Faults {
+    /// Adds a fault.
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.list.push(fault);
+    }
+
+    /// Removes all faults.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The faults in force.
+    pub(crate) fn list(&self) -> &[Fault] {
+        &self.list
+    }
+
+    /// How long this request waits, in milliseconds.
+    pub(crate) fn latency(&self, target: Target<'_>) -> u64 {
+        let each = self.list.iter().map(|fault| match fault {
+            Fault::Latency { milliseconds, path } if fits(path.as_ref(), target.template) => *milliseconds,
+            _ => 0,
+        });
+        each.sum()
+    }
+
+    /// Whether this request's connection is cut at that moment; uses the fault up.
+    pub(crate) fn cut(&mut self, target: Target<'_>, now: Moment) -> bool {
+        let hit = self.list.iter_mut().any(|fault| match fault {
+            Fault::Cut {
+                method,
+                path,
+                vmid,
+                moment,
+                times,
+            } if *moment == now
+                && *times > 0
+                && fits(method.as_ref(), target.method)
+                && fits(path.as_ref(), target.template)
+                && vmid.is_none_or(|id| target.vmid == Some(id)) =>
+            {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        });
+        self.list
+            .retain(|fault| !matches!(fault, Fault::Cut { times: 0, .. }));
+        hit
+    }
+
+    /// The status that this request is answered with; uses the fault up.
+    pub(crate) fn status(&mut self, target: Target<'_>) -> Option<(u16, String)> {
+        let hit = self.list.iter_mut().find_map(|fault| match fault {
+            Fault::Status {
+                node,
+                method,
+                path,
+                status,
+                reason,
+                times,
+            } if *times != Some(0)
+                && fits(method.as_ref(), target.method)
+                && fits(path.as_ref(), target.template)
+                && node.as_ref().is_none_or(|n| target.node == Some(n)) =>
+            {
+                if let Some(times) = times {
+                    *times -= 1;
+                }
+                Some((
+                    *status,
+                    reason.clone().unwrap_or_else(|| usual_reason(*status).to_owned()),
+                ))
+            }
+            _ => None,
+        });
+        self.list
+            .retain(|fault| !matches!(fault, Fault::Status { times: Some(0), .. }));
+        hit
+    }
+
+    /// What befalls a new task; uses the fault up.
+    pub(crate) fn mishap(&mut self, kind: &str, id: &str) -> Option<Mishap> {
+        let of = |vmid: &Option<u32>| vmid.is_none_or(|vmid| vmid.to_string() == id);
+        let hit = self.list.iter_mut().find_map(|fault| match fault {
+            Fault::FailTasks {
+                task,
+                vmid,
+                text,
+                times,
+            } if task == kind && of(vmid) && *times > 0 => {
+                *times -= 1;
+                Some(Mishap::Fail(text.clone()))
+            }
+            Fault::StickTasks { task, vmid, times } if task == kind && of(vmid) && *times > 0 => {
+                *times -= 1;
+                Some(Mishap::Stick)
+            }
+            _ => None,
+        });
+        self.list.retain(|fault| {
+            !matches!(
+                fault,
+                Fault::FailTasks { times: 0, .. } | Fault::StickTasks { times: 0, .. }
+            )
+        });
+        hit
+    }
+}
+
+fn usual_reason(status: u16) -> &'static str {
+    match status {
+        595 => "Connection refused",
+        596 => "Connection timed out",
+        597 => "Broken pipe",
+        599 => "Too many redirections",
+        _ => "Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target<'static> {
+        Target {
+            method: "POST",
+            template: "/a",
+            vmid: Some(100),
+            node: Some("pve1"),
+        }
+    }
+
+    #[test]
+    fn a_cut_hits_as_often_as_it_says() {
+        let mut faults = Faults::default();
+        let moment = Moment::AfterEffect;
+        faults.add(Fault::Cut {
+            method: None,
+            path: None,
+            vmid: Some(100),
+            moment,
+            times: 2,
+        });
+        assert!(!faults.cut(target(), Moment::BeforeEffect));
+        assert!(!faults.cut(
+            Target {
+                vmid: Some(101),
+                ..target()
+            },
+            moment
+        ));
+        assert!(faults.cut(target(), moment) && faults.cut(target(), moment));
+        assert!(!faults.cut(target(), moment));
+        assert!(faults.list().is_empty());
+    }
+
+    #[test]
+    fn a_status_without_a_count_stays() {
+        let mut faults = Faults::default();
+        let node = Some("pve1".to_owned());
+        faults.add(Fault::Status {
+            node,
+            method: None,
+            path: None,
+            status: 595,
+            reason: None,
+            times: None,
+        });
+        assert_eq!(
+            faults.status(target()),
+            Some((595, "Connection refused".to_owned()))
+        );
+        assert!(faults.status(target()).is_some());
+        assert!(
+            faults
+                .status(Target {
+                    node: Some("pve2"),
+                    ..target()
+                })
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn faults_read_from_json_refuse_unknown_keys() {
+        assert!(serde_json::from_str::<Fault>(r#"{"fault":"latency","milliseconds":5}"#).is_ok());
+        assert!(serde_json::from_str::<Fault>(r#"{"fault":"latency","milliseconds":5,"x":1}"#).is_err());
+    }
+}

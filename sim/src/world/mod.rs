@@ -1,0 +1,177 @@
+//! The state of the simulated cluster.
+//!
+//! [`World`] holds everything behind one lock; it is changed by endpoints (`api`), by running tasks (`work`) and
+//! by the control API (`control`). Nothing here knows HTTP, waits or spawns.
+
+pub(crate) mod access;
+pub(crate) mod counters;
+pub(crate) mod faults;
+pub(crate) mod load;
+mod roles;
+
+pub(crate) mod storage;
+pub(crate) mod task;
+pub(crate) mod vm;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use self::access::Access;
+use self::counters::Counters;
+use self::faults::Faults;
+use self::storage::Storage;
+use self::task::Tasks;
+use self::vm::Vm;
+use crate::options::Major;
+
+/// A node of the cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    /// Its name.
+    pub(crate) name: String,
+    /// Logical processors.
+    pub(crate) cpus: u64,
+    /// Memory in bytes.
+    pub(crate) memory: u64,
+    /// Root file system in bytes.
+    pub(crate) disk: u64,
+    /// When it booted, in seconds since the epoch.
+    pub(crate) booted: f64,
+    /// Whether the others reach it.
+    pub(crate) online: bool,
+    /// Its address in the cluster.
+    pub(crate) address: String,
+}
+
+/// How long tasks take, in seconds at time scale 1.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Durations {
+    /// Starting a VM.
+    pub start: f64,
+    /// Stopping a VM hard.
+    pub stop: f64,
+    /// Resetting, pausing, resuming.
+    pub signal: f64,
+    /// Taking a snapshot without memory.
+    pub snapshot: f64,
+    /// Saving one GiB of memory.
+    pub state_per_gib: f64,
+    /// Rolling back.
+    pub rollback: f64,
+    /// Removing a snapshot.
+    pub remove_snapshot: f64,
+    /// Changing the configuration in a task.
+    pub config: f64,
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self {
+            start: 3.0,
+            stop: 1.5,
+            signal: 0.5,
+            snapshot: 4.0,
+            state_per_gib: 2.0,
+            rollback: 5.0,
+            remove_snapshot: 3.0,
+            config: 1.0,
+        }
+    }
+}
+
+/// The cluster.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// Which PVE it is.
+    pub(crate) major: Major,
+    /// Makes choices reproducible.
+    pub(crate) seed: u64,
+    /// Its name.
+    pub(crate) cluster: String,
+    /// Its nodes, in the order of their ids.
+    pub(crate) nodes: IndexMap<String, Node>,
+    /// Its storages.
+    pub(crate) storages: IndexMap<String, Storage>,
+    /// Its VMs.
+    pub(crate) vms: BTreeMap<u32, Vm>,
+    /// Who may do what.
+    pub(crate) access: Access,
+    /// Tasks, running and ended.
+    pub(crate) tasks: Tasks,
+    /// How long tasks take.
+    pub(crate) durations: Durations,
+    /// What goes wrong.
+    pub(crate) faults: Faults,
+    /// What was asked and done.
+    pub(crate) counters: Counters,
+    /// Bumped when stuck tasks may go on.
+    pub(crate) releases: u64,
+    /// Source of process ids.
+    pub(crate) next_pid: u32,
+}
+
+impl World {
+    /// A VM by its node and number, or PVE's text when its configuration is not there.
+    pub(crate) fn vm(&self, node: &str, vmid: u32) -> Result<&Vm, String> {
+        self.vms
+            .get(&vmid)
+            .filter(|vm| vm.node == node)
+            .ok_or_else(|| no_config(node, vmid))
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn vm_mut(&mut self, node: &str, vmid: u32) -> Result<&mut Vm, String> {
+        self.vms
+            .get_mut(&vmid)
+            .filter(|vm| vm.node == node)
+            .ok_or_else(|| no_config(node, vmid))
+    }
+
+    /// A fresh process id.
+    pub(crate) fn pid(&mut self) -> u32 {
+        self.next_pid = self.next_pid.wrapping_add(13) % 4_000_000;
+        self.next_pid + 2_000
+    }
+
+    /// Why a drive's storage cannot take snapshots, or `None` if it can.
+    pub(crate) fn snapshot_possible(&self, vm: &Vm) -> bool {
+        let mut disks = vm
+            .drives()
+            .filter(|(_, drive)| !drive.is_cdrom() || drive.is_cloudinit());
+        disks.all(|(_, drive)| {
+            drive
+                .storage()
+                .and_then(|id| self.storages.get(id))
+                .is_some_and(|s| s.can_snapshot(drive.file()))
+        })
+    }
+
+    /// Tells the cluster the numbers of every VM on a node that is online.
+    pub(crate) fn publish_all(&mut self, now: f64) {
+        for vm in self.vms.values_mut() {
+            if self.nodes.get(&vm.node).is_some_and(|node| node.online) {
+                vm.publish(now);
+            }
+        }
+    }
+
+    /// Removes a volume, wherever it is.
+    pub(crate) fn remove_volume(&mut self, volid: &str) {
+        if let Some((id, _)) = volid.split_once(':')
+            && let Some(storage) = self.storages.get_mut(id)
+        {
+            storage.volumes.retain(|volume| volume.volid != volid);
+        }
+    }
+}
+
+fn no_config(node: &str, vmid: u32) -> String {
+    format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")
+}
+
+/// Whether PVE has a role of that name by itself.
+pub(crate) fn is_built_in_role(name: &str, major: Major) -> bool {
+    roles::built_in(name, major).is_some()
+}

@@ -1,0 +1,160 @@
+//! Storages and the volumes on them.
+
+use std::collections::BTreeSet;
+
+/// A kind of storage, with what it can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StorageKind {
+    /// A directory.
+    Dir,
+    /// An NFS share.
+    Nfs,
+    /// Thin LVM.
+    LvmThin,
+    /// Thick LVM.
+    Lvm,
+    /// A ZFS pool on the node.
+    Zfs,
+    /// Ceph.
+    Rbd,
+    /// A Proxmox Backup Server.
+    Pbs,
+}
+
+impl StorageKind {
+    /// PVE's name of the kind.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dir => "dir",
+            Self::Nfs => "nfs",
+            Self::LvmThin => "lvmthin",
+            Self::Lvm => "lvm",
+            Self::Zfs => "zfspool",
+            Self::Rbd => "rbd",
+            Self::Pbs => "pbs",
+        }
+    }
+
+    /// The kind with that name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Dir,
+            Self::Nfs,
+            Self::LvmThin,
+            Self::Lvm,
+            Self::Zfs,
+            Self::Rbd,
+            Self::Pbs,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
+
+    /// Whether volumes are files whose format has a name ending.
+    pub(crate) fn is_files(self) -> bool {
+        matches!(self, Self::Dir | Self::Nfs)
+    }
+}
+
+/// A volume: a disk image, an ISO image, a backup.
+#[derive(Debug, Clone)]
+pub(crate) struct Volume {
+    /// `STORAGE:…`.
+    pub(crate) volid: String,
+    /// `images`, `iso`, `backup`…
+    pub(crate) content: String,
+    /// `raw`, `qcow2`, `iso`, `vma.zst`…
+    pub(crate) format: String,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// When it was made, in seconds since the epoch.
+    pub(crate) ctime: i64,
+    /// The VM it belongs to.
+    pub(crate) vmid: Option<u32>,
+    /// Notes of a backup.
+    pub(crate) notes: Option<String>,
+    /// Whether a backup may not be removed.
+    pub(crate) protected: bool,
+    /// On a storage that is not shared: the node which has it.
+    pub(crate) node: Option<String>,
+}
+
+/// A storage of the cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Storage {
+    /// Its name.
+    pub(crate) id: String,
+    /// Its kind.
+    pub(crate) kind: StorageKind,
+    /// What may be stored.
+    pub(crate) content: BTreeSet<String>,
+    /// Whether all nodes see the same volumes.
+    pub(crate) shared: bool,
+    /// The nodes that have it; empty for all.
+    pub(crate) nodes: BTreeSet<String>,
+    /// Size in bytes.
+    pub(crate) total: u64,
+    /// Switched off storages are listed but not usable.
+    pub(crate) enabled: bool,
+    /// What is on it.
+    pub(crate) volumes: Vec<Volume>,
+}
+
+impl Storage {
+    /// Whether a node has it.
+    pub(crate) fn on(&self, node: &str) -> bool {
+        self.nodes.is_empty() || self.nodes.contains(node)
+    }
+
+    /// The volumes a node sees.
+    pub(crate) fn volumes_on(&self, node: &str) -> impl Iterator<Item = &Volume> {
+        self.volumes
+            .iter()
+            .filter(move |v| v.node.as_deref().is_none_or(|n| n == node))
+    }
+
+    /// Bytes in use on a node.
+    pub(crate) fn used_on(&self, node: &str) -> u64 {
+        let thin = matches!(
+            self.kind,
+            StorageKind::LvmThin | StorageKind::Zfs | StorageKind::Rbd
+        );
+        let sum = self
+            .volumes_on(node)
+            .map(|v| if thin { v.size / 3 } else { v.size })
+            .sum::<u64>();
+        (sum + self.total / 50).min(self.total)
+    }
+
+    /// The content kinds as PVE prints them.
+    pub(crate) fn content_text(&self) -> String {
+        self.content
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    /// The format of a VM's disk with that volume name.
+    pub(crate) fn format_of(&self, volid: &str) -> &'static str {
+        match volid.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("qcow2") if self.kind.is_files() => "qcow2",
+            Some("vmdk") if self.kind.is_files() => "vmdk",
+            _ => "raw",
+        }
+    }
+
+    /// Whether that disk can have snapshots.
+    pub(crate) fn can_snapshot(&self, volid: &str) -> bool {
+        match self.kind {
+            StorageKind::Dir | StorageKind::Nfs => self.format_of(volid) == "qcow2",
+            StorageKind::LvmThin | StorageKind::Zfs | StorageKind::Rbd => true,
+            StorageKind::Lvm | StorageKind::Pbs => false,
+        }
+    }
+
+    /// Whether only the newest snapshot can be rolled back to.
+    pub(crate) fn only_newest_rollback(&self) -> bool {
+        self.kind == StorageKind::Zfs
+    }
+}

@@ -1,0 +1,418 @@
+//! A virtual machine: configuration, pending changes, snapshots, and whether it runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use sha1::{Digest as _, Sha1};
+
+use super::load::{Curve, Load};
+use crate::config::drive::Drive;
+use crate::config::network::Network;
+use crate::config::{self, Section, cloudinit, keys};
+use crate::units::whole;
+
+/// What runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    /// When QEMU began, in seconds since the epoch.
+    pub(crate) since: f64,
+    /// Its process.
+    pub(crate) pid: u32,
+    /// Whether the virtual processors are halted.
+    pub(crate) paused: bool,
+}
+
+/// The QEMU guest agent inside the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GuestAgent {
+    /// It answers.
+    #[default]
+    Running,
+    /// It is not installed or not started.
+    Absent,
+    /// It takes so long that commands time out.
+    Slow,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    /// The configuration it keeps, with `parent`, `snaptime`, `vmstate`, `description`, `snapstate`.
+    pub(crate) section: Section,
+}
+
+impl Snapshot {
+    /// A key's text.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.section.get(key).map(String::as_str)
+    }
+
+    /// When it was taken, in seconds since the epoch.
+    pub(crate) fn time(&self) -> i64 {
+        self.get("snaptime")
+            .and_then(|time| time.parse().ok())
+            .unwrap_or(0)
+    }
+}
+
+/// A time span during which the guest's processors ran.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    /// Begin, in seconds since the epoch.
+    pub(crate) from: f64,
+    /// End; `None` while it lasts.
+    pub(crate) to: Option<f64>,
+}
+
+/// What pvestatd told the cluster last.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Published {
+    /// Status as in the resources list.
+    pub(crate) status: &'static str,
+    /// Numbers at that time.
+    pub(crate) sample: Sample,
+}
+
+/// The numbers of a VM at one time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sample {
+    /// Fraction of its processors.
+    pub(crate) cpu: f64,
+    /// Memory in use, in bytes.
+    pub(crate) mem: u64,
+    /// Bytes into the guest since the start.
+    pub(crate) netin: u64,
+    /// Bytes out of the guest since the start.
+    pub(crate) netout: u64,
+    /// Bytes read since the start.
+    pub(crate) diskread: u64,
+    /// Bytes written since the start.
+    pub(crate) diskwrite: u64,
+    /// Seconds since QEMU began.
+    pub(crate) uptime: u64,
+}
+
+/// A virtual machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Vm {
+    /// Its number.
+    pub(crate) vmid: u32,
+    /// Where its configuration lies.
+    pub(crate) node: String,
+    /// The configuration in force.
+    pub(crate) config: Section,
+    /// Values for the next cold start.
+    pub(crate) pending: Section,
+    /// Keys that go away at the next cold start.
+    pub(crate) pending_delete: BTreeSet<String>,
+    /// By name.
+    pub(crate) snapshots: IndexMap<String, Snapshot>,
+    /// What runs, if it runs.
+    pub(crate) run: Option<Run>,
+    /// When its processors ran.
+    pub(crate) spans: Vec<Span>,
+    /// Its load.
+    pub(crate) load: Load,
+    /// Whether the guest does nothing on the power button.
+    pub(crate) ignores_acpi: bool,
+    /// How long the guest takes to shut down, in seconds.
+    pub(crate) shutdown_seconds: f64,
+    /// The agent inside the guest.
+    pub(crate) agent: GuestAgent,
+    /// What other nodes know of it; `None` if nothing.
+    pub(crate) published: Option<Published>,
+    /// Guards the configuration file.
+    pub(crate) flock: Arc<tokio::sync::Mutex<()>>,
+}
+
+const MIB: u64 = 1 << 20;
+
+impl Vm {
+    /// A key's text in force.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.config.get(key).map(String::as_str)
+    }
+
+    fn number(&self, key: &str, default: u64) -> u64 {
+        self.get(key)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    }
+
+    /// The persistent lock.
+    pub(crate) fn lock(&self) -> Option<&str> {
+        self.get("lock")
+    }
+
+    /// PVE's refusal while a lock is set.
+    pub(crate) fn check_lock(&self) -> Result<(), String> {
+        self.lock()
+            .map_or(Ok(()), |lock| Err(format!("VM is locked ({lock})")))
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> String {
+        self.get("name")
+            .map_or_else(|| format!("VM {}", self.vmid), str::to_owned)
+    }
+
+    /// Whether it is a template.
+    pub(crate) fn is_template(&self) -> bool {
+        self.get("template") == Some("1")
+    }
+
+    /// Its virtual processors.
+    pub(crate) fn cpus(&self) -> u64 {
+        let all = self.number("sockets", 1) * self.number("cores", 1);
+        self.get("vcpus")
+            .and_then(|v| v.parse().ok())
+            .filter(|v| *v > 0)
+            .unwrap_or(all)
+    }
+
+    /// Its memory in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.get("memory").map_or(512, cloudinit::memory_mib) * MIB
+    }
+
+    /// `running` or `stopped`.
+    pub(crate) fn status(&self) -> &'static str {
+        if self.run.is_some() { "running" } else { "stopped" }
+    }
+
+    /// What QEMU says of itself.
+    pub(crate) fn qmp_status(&self) -> &'static str {
+        match &self.run {
+            None => "stopped",
+            Some(Run { paused: true, .. }) => "paused",
+            Some(_) => "running",
+        }
+    }
+
+    /// Whether the configuration has the agent switched on.
+    pub(crate) fn agent_enabled(&self) -> bool {
+        self.get("agent").is_some_and(cloudinit::agent_enabled)
+    }
+
+    /// The drives in force, by key.
+    pub(crate) fn drives(&self) -> impl Iterator<Item = (&str, Drive)> {
+        drives_of(&self.config)
+    }
+
+    /// The disk that the VM boots from: by boot order, by `bootdisk`, or the first there is.
+    pub(crate) fn boot_disk(&self) -> Option<Drive> {
+        let disk = |key: &str| {
+            let drive = Drive::parse(key, self.get(key)?)?;
+            (keys::is_drive(key) && !drive.is_cdrom()).then_some(drive)
+        };
+        let order = self
+            .get("boot")
+            .and_then(|boot| boot.split(',').find_map(|p| p.strip_prefix("order=")));
+        order
+            .unwrap_or_default()
+            .split(';')
+            .find_map(disk)
+            .or_else(|| disk(self.get("bootdisk")?))
+            .or_else(|| {
+                self.drives()
+                    .find(|(_, drive)| !drive.is_cdrom())
+                    .map(|(_, drive)| drive)
+            })
+    }
+
+    /// Size of the boot disk in bytes.
+    pub(crate) fn max_disk(&self) -> u64 {
+        self.boot_disk().map_or(0, |drive| drive.size())
+    }
+
+    /// The digest of its configuration file.
+    pub(crate) fn digest(&self) -> String {
+        let snapshots = self
+            .snapshots
+            .iter()
+            .map(|(name, snapshot)| (name.as_str(), &snapshot.section));
+        let deleted = self.pending_delete.iter().map(String::as_str);
+        hex::encode(Sha1::digest(config::file_text(
+            &self.config,
+            &self.pending,
+            deleted,
+            snapshots,
+        )))
+    }
+
+    /// The configuration with pending changes applied.
+    pub(crate) fn with_pending(&self) -> Section {
+        let mut out = self.config.clone();
+        out.retain(|key, _| !self.pending_delete.contains(key));
+        out.extend(self.pending.clone());
+        out
+    }
+
+    /// Makes pending changes real, as a cold start does.
+    pub(crate) fn apply_pending(&mut self) {
+        self.config = self.with_pending();
+        self.pending.clear();
+        self.pending_delete.clear();
+    }
+
+    /// QEMU begins.
+    pub(crate) fn begin_run(&mut self, now: f64, pid: u32) {
+        self.apply_pending();
+        self.run = Some(Run {
+            since: now,
+            pid,
+            paused: false,
+        });
+        self.open_span(now);
+    }
+
+    /// QEMU ends.
+    pub(crate) fn end_run(&mut self, now: f64) {
+        self.close_span(now);
+        self.run = None;
+        self.apply_pending();
+    }
+
+    /// Halts or resumes the processors.
+    pub(crate) fn set_paused(&mut self, paused: bool, now: f64) {
+        let Some(run) = &mut self.run else { return };
+        if run.paused != paused {
+            run.paused = paused;
+            if paused {
+                self.close_span(now);
+            } else {
+                self.open_span(now);
+            }
+        }
+    }
+
+    fn open_span(&mut self, now: f64) {
+        self.close_span(now);
+        self.spans.push(Span { from: now, to: None });
+        if self.spans.len() > 1_000 {
+            self.spans.remove(0);
+        }
+    }
+
+    fn close_span(&mut self, now: f64) {
+        if let Some(last) = self.spans.last_mut()
+            && last.to.is_none()
+        {
+            last.to = Some(now);
+        }
+    }
+
+    /// The limit that the configuration sets on a curve, in bytes a second.
+    pub(crate) fn cap(&self, curve: Curve) -> Option<f64> {
+        match curve {
+            Curve::NetIn | Curve::NetOut => {
+                let rates = self
+                    .config
+                    .iter()
+                    .filter(|(key, _)| key.starts_with("net"))
+                    .filter_map(|(key, text)| Network::parse(key, text).ok())
+                    .map(|device| device.rate());
+                sum_of_caps(rates)
+            }
+            Curve::DiskRead | Curve::DiskWrite => {
+                let side = if matches!(curve, Curve::DiskRead) {
+                    "mbps_rd"
+                } else {
+                    "mbps_wr"
+                };
+                let limits = self.drives().filter(|(_, d)| !d.is_cdrom()).map(|(_, d)| {
+                    d.get("mbps")
+                        .or(d.get(side))?
+                        .parse::<f64>()
+                        .ok()
+                        .map(|mib| mib * 1_048_576.0)
+                });
+                sum_of_caps(limits)
+            }
+            Curve::Cpu | Curve::Memory => None,
+        }
+    }
+
+    /// The sum of a curve between two times, over the spans in which the processors ran.
+    pub(crate) fn sum(&self, curve: Curve, from: f64, to: f64) -> f64 {
+        let cap = self.cap(curve);
+        let each = self.spans.iter().map(|span| {
+            let (begin, end) = (span.from.max(from), span.to.unwrap_or(to).min(to));
+            self.load.sum(curve, begin, end, cap)
+        });
+        each.sum()
+    }
+
+    /// How many seconds of a time span the processors ran.
+    pub(crate) fn active(&self, from: f64, to: f64) -> f64 {
+        let each = self
+            .spans
+            .iter()
+            .map(|s| (s.to.unwrap_or(to).min(to) - s.from.max(from)).max(0.0));
+        each.sum()
+    }
+
+    /// The numbers at a time; all zero when nothing runs.
+    pub(crate) fn sample(&self, now: f64) -> Sample {
+        let Some(run) = &self.run else {
+            return Sample::default();
+        };
+        let counter = |curve| whole(self.sum(curve, run.since, now));
+        Sample {
+            cpu: if run.paused {
+                0.0
+            } else {
+                self.load.at(Curve::Cpu, now, None)
+            },
+            mem: self.memory_used(now),
+            netin: counter(Curve::NetIn),
+            netout: counter(Curve::NetOut),
+            diskread: counter(Curve::DiskRead) + 180 * MIB,
+            diskwrite: counter(Curve::DiskWrite) + 12 * MIB,
+            uptime: whole(now - run.since),
+        }
+    }
+
+    /// Memory in use at a time at which it runs, in bytes.
+    pub(crate) fn memory_used(&self, time: f64) -> u64 {
+        let fraction = 0.15 + 0.7 * self.load.at(Curve::Memory, time, None);
+        whole(crate::units::float(self.memory()) * fraction.min(0.99))
+    }
+
+    /// The numbers for the resources list.
+    pub(crate) fn publish(&mut self, now: f64) {
+        self.published = Some(Published {
+            status: self.qmp_status(),
+            sample: self.sample(now),
+        });
+    }
+
+    /// What an address family's cloud-init configuration says, by number of the network device.
+    pub(crate) fn addresses(&self, index: u16) -> BTreeMap<&'static str, (String, u8)> {
+        let mut out = BTreeMap::new();
+        if let Some(text) = self.get(&format!("ipconfig{index}")) {
+            for (part, family) in [("ip", "ipv4"), ("ip6", "ipv6")] {
+                if let Some(address) = cloudinit::address_of(text, part) {
+                    out.insert(family, address);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// The drives of a section, by key.
+pub(crate) fn drives_of(section: &Section) -> impl Iterator<Item = (&str, Drive)> {
+    section
+        .iter()
+        .filter(|(key, _)| keys::is_drive(key))
+        .filter_map(|(key, text)| Drive::parse(key, text).map(|drive| (key.as_str(), drive)))
+}
+
+/// The sum of limits; `None` as soon as one device has none.
+fn sum_of_caps(caps: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let caps = caps.collect::<Option<Vec<_>>>()?;
+    (!caps.is_empty()).then(|| caps.iter().sum())
+}

@@ -1,0 +1,296 @@
+//! Proves the injected faults, the counters, and the control API over HTTP.
+
+use std::time::{Duration, Instant};
+
+use crate::lab::{Lab, PANEL};
+use pve_sim::{Action, Effect, Fault, Moment, Options};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const SNAPSHOT: &str = "/nodes/{node}/qemu/{vmid}/snapshot";
+
+fn cut(moment: Moment) -> Fault {
+    Fault::Cut {
+        method: Some("POST".into()),
+        path: Some(SNAPSHOT.into()),
+        vmid: Some(100),
+        moment,
+        times: 1,
+    }
+}
+
+#[tokio::test]
+async fn a_connection_cut_before_the_effect_does_nothing_and_one_cut_after_it_does() {
+    let lab = Lab::new().await;
+    let send = || {
+        let form = [("snapname", "cut")];
+        lab.request(Method::POST, "/nodes/pve1/qemu/100/snapshot")
+            .form(&form)
+            .send()
+    };
+    lab.control().inject(cut(Moment::BeforeEffect));
+    assert!(send().await.is_err());
+    assert_eq!(lab.control().effect_count(Effect::TaskStarted, 100, None), 0);
+    lab.control().inject(cut(Moment::AfterEffect));
+    assert!(send().await.is_err());
+    lab.until("the snapshot exists", |c| {
+        c.effect_count(Effect::SnapshotCreated, 100, Some("cut")) == 1
+    })
+    .await;
+    assert!(lab.control().faults().is_empty());
+    let log = lab.control().request_log(10);
+    assert!(
+        log.iter()
+            .filter(|r| r.method == "POST")
+            .all(|r| r.status.is_none())
+    );
+}
+
+#[tokio::test]
+async fn an_offline_node_is_595_and_its_vms_are_unknown() {
+    let lab = Lab::new().await;
+    lab.control().set_node_online("pve2", false).unwrap();
+    let answer = lab.get("/nodes/pve2/qemu/103/status/current").await;
+    assert_eq!(
+        (answer.status, answer.reason.as_str(), answer.text.as_str()),
+        (595, "No route to host", "")
+    );
+    assert_eq!(lab.get("/nodes/pve1/qemu/100/status/current").await.status, 200);
+    let list = lab.get("/cluster/resources").await.data();
+    let find = |id: &str| {
+        list.as_array()
+            .unwrap()
+            .iter()
+            .find(|e| e["id"] == id)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        find("qemu/103"),
+        json!({ "id": "qemu/103", "type": "qemu", "vmid": 103, "node": "pve2", "status": "unknown" })
+    );
+    assert_eq!(find("node/pve2")["status"], "offline");
+    assert_eq!(find("qemu/100")["name"], "web1");
+    lab.control().set_node_online("pve2", true).unwrap();
+    assert_eq!(lab.get("/nodes/pve2/qemu/103/status/current").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_pseudo_status_hits_only_its_node_and_as_often_as_it_says() {
+    let lab = Lab::new().await;
+    let node = Some("pve2".to_owned());
+    let times = Some(2);
+    lab.control().inject(Fault::Status {
+        node,
+        method: None,
+        path: None,
+        status: 596,
+        reason: None,
+        times,
+    });
+    assert_eq!(lab.get("/nodes/pve1/qemu").await.status, 200);
+    for _ in 0..2 {
+        let answer = lab.get("/nodes/pve2/qemu").await;
+        assert_eq!(
+            (answer.status, answer.reason.as_str()),
+            (596, "Connection timed out")
+        );
+    }
+    assert_eq!(lab.get("/nodes/pve2/qemu").await.status, 200);
+}
+
+#[tokio::test]
+async fn latency_delays_matching_requests_in_real_time() {
+    let lab = Lab::new().await;
+    lab.control().inject(Fault::Latency {
+        milliseconds: 120,
+        path: Some("/version".into()),
+    });
+    let began = Instant::now();
+    assert_eq!(lab.get("/version").await.status, 200);
+    assert!(began.elapsed() >= Duration::from_millis(120));
+    lab.control().clear_faults();
+    assert!(lab.control().faults().is_empty());
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_until_it_is_restored() {
+    let lab = Lab::new().await;
+    let token = "portico@pve!panel";
+    lab.control().set_token_revoked(token, true).unwrap();
+    assert_eq!(lab.get("/version").await.reason, "Authentication failed!");
+    lab.control().set_token_revoked(token, false).unwrap();
+    assert_eq!(lab.get("/version").await.status, 200);
+    assert!(lab.control().set_token_revoked("no@pve!t", true).is_err());
+}
+
+#[tokio::test]
+async fn an_api_that_is_down_drops_connections_and_comes_back_on_the_same_port() {
+    let lab = Lab::new().await;
+    assert_eq!(lab.get("/version").await.status, 200);
+    lab.control().set_api_down(true);
+    assert!(lab.request(Method::GET, "/version").send().await.is_err());
+    lab.control().set_api_down(false);
+    assert_eq!(lab.get("/version").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_held_file_lock_times_out_writers() {
+    let lab = Lab::new().await;
+    lab.control()
+        .act(Action::HoldFlock {
+            vmid: 102,
+            held: true,
+        })
+        .unwrap();
+    let text = "can't lock file '/var/lock/qemu-server/lock-102.conf' - got timeout";
+    assert_eq!(lab.run("/nodes/pve1/qemu/102/status/start", &[]).await, text);
+    assert_eq!(
+        lab.put("/nodes/pve1/qemu/102/config", &[("cores", "2")])
+            .await
+            .reason,
+        text
+    );
+    lab.control()
+        .act(Action::HoldFlock {
+            vmid: 102,
+            held: false,
+        })
+        .unwrap();
+    assert_eq!(lab.run("/nodes/pve1/qemu/102/status/start", &[]).await, "OK");
+}
+
+#[tokio::test]
+async fn a_vm_can_move_and_vanish() {
+    let lab = Lab::new().await;
+    lab.control()
+        .act(Action::MoveVm {
+            vmid: 100,
+            node: "pve2".into(),
+        })
+        .unwrap();
+    let answer = lab.get("/nodes/pve1/qemu/100/config").await;
+    assert_eq!(
+        answer.reason,
+        "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist"
+    );
+    assert_eq!(lab.config("pve2", 100).await["name"], "web1");
+    lab.control().act(Action::RemoveVm { vmid: 100 }).unwrap();
+    assert_eq!(lab.get("/nodes/pve2/qemu/100/config").await.status, 500);
+    let list = lab.get("/cluster/resources?type=vm").await.data();
+    assert!(list.as_array().unwrap().iter().all(|e| e["vmid"] != 100));
+    assert_eq!(lab.get("/cluster/nextid").await.data(), "100");
+    let answer = lab.get("/cluster/nextid?vmid=101").await;
+    assert_eq!(
+        (answer.status, answer.error("vmid")),
+        (400, "VM 101 already exists")
+    );
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_endpoint_and_logged_without_secrets() {
+    let lab = Lab::new().await;
+    for _ in 0..3 {
+        lab.get("/nodes/pve1/qemu/100/status/current").await;
+    }
+    lab.get("/no/such").await;
+    let control = lab.control();
+    assert_eq!(
+        control.requests_to("GET", "/nodes/{node}/qemu/{vmid}/status/current"),
+        3
+    );
+    assert_eq!(control.requests_to("GET", "-"), 1);
+    assert_eq!(control.request_count(), 4);
+    let log = control.request_log(1);
+    assert_eq!(
+        (log[0].status, log[0].user.as_deref()),
+        (Some(501), Some("portico@pve!panel"))
+    );
+    assert!(!format!("{:?}", control.request_log(10)).contains("7f0a3c52"));
+    control.reset_counters();
+    assert_eq!(control.request_count(), 0);
+}
+
+#[tokio::test]
+async fn the_control_api_does_the_same_over_http() {
+    let control = Some("127.0.0.1:0".parse().unwrap());
+    let lab = Lab::with(Options {
+        control,
+        time_scale: 100.0,
+        ..Options::default()
+    })
+    .await;
+    let base = format!("http://{}", lab.handle.control_addr().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = |path: &str| {
+        let request = client.get(format!("{base}{path}"));
+        async move { request.send().await.unwrap().json::<Value>().await.unwrap() }
+    };
+    let post = |path: &str, body: Value| {
+        let request = client.post(format!("{base}{path}")).json(&body);
+        async move { request.send().await.unwrap() }
+    };
+    let fault = json!({ "fault": "fail-tasks", "task": "qmstart", "text": "no luck" });
+    assert_eq!(post("/faults", fault).await.status(), 200);
+    assert_eq!(get("/faults").await[0]["times"], 1);
+    assert_eq!(lab.run("/nodes/pve1/qemu/102/status/start", &[]).await, "no luck");
+    assert_eq!(lab.run("/nodes/pve1/qemu/102/status/start", &[]).await, "OK");
+    let effects = get("/effects").await;
+    assert!(
+        effects
+            .as_array()
+            .unwrap()
+            .contains(&json!({ "effect": "started", "vmid": 102, "name": null, "count": 1 }))
+    );
+    assert_eq!(get("/vms/102").await["status"], "running");
+    assert!(get("/requests").await["total"].as_u64().unwrap() >= 4);
+    assert_eq!(get("/requests/log?last=2").await.as_array().unwrap().len(), 2);
+    assert_eq!(get("/tasks").await[0]["exit"], "no luck");
+    let action = json!({ "action": "set-lock", "vmid": 102, "lock": "backup" });
+    assert_eq!(post("/actions", action).await.status(), 200);
+    assert_eq!(get("/vms/102").await["lock"], "backup");
+
+    let wrong = post("/faults", json!({ "fault": "lightning" })).await;
+    assert_eq!(wrong.status(), 400);
+    assert!(
+        wrong
+            .text()
+            .await
+            .unwrap()
+            .contains("unknown variant `lightning`")
+    );
+    assert_eq!(
+        post("/actions", json!({ "action": "remove-vm", "vmid": 555 }))
+            .await
+            .status(),
+        404
+    );
+    assert_eq!(
+        get("/nothing").await["error"],
+        "there is no `GET /nothing`; see sim/README.md"
+    );
+    let page = client
+        .delete(format!("{base}/faults"))
+        .header("origin", "http://evil.example")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.status(), 403);
+}
+
+#[tokio::test]
+async fn a_certificate_is_kept_in_the_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options {
+        data_dir: Some(dir.path().to_owned()),
+        ..Options::default()
+    };
+    let first = Lab::with(options()).await;
+    let fingerprint = first.handle.fingerprint().to_owned();
+    assert_eq!(fingerprint.len(), 95);
+    first.handle.shutdown().await;
+    let mut second = Lab::with(options()).await;
+    assert_eq!(second.handle.fingerprint(), fingerprint);
+    second.use_token(PANEL);
+    assert_eq!(second.get("/version").await.data()["release"], "9.1");
+}

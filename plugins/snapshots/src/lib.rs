@@ -36,8 +36,6 @@ impl Feature for Snapshots {
                 "use",
                 "Take, roll back and remove snapshots",
                 &[
-                    "vm.read",
-                    "jobs.use",
                     "snapshots.read",
                     "snapshots.create",
                     "snapshots.rollback",
@@ -50,8 +48,6 @@ impl Feature for Snapshots {
                 "schedule",
                 "Take snapshots on a weekly schedule",
                 &[
-                    "vm.read",
-                    "jobs.use",
                     "storage.use",
                     "snapshots.read",
                     "snapshots.create",

@@ -52,10 +52,19 @@ impl<F: Feature> Bench<F> {
         self.call(Call::Free, F::describe)
     }
 
-    /// Grants these permissions, with the scopes they declare, and no others.
+    /// Grants these permissions, with the scopes they declare, and no others. Scopes that no permission declares are
+    /// granted in any case, as the host does.
     pub fn permit(&mut self, permissions: &[&str]) {
         let declared = self.describe().permissions;
-        let mut scopes = BTreeSet::new();
+        let mut scopes: BTreeSet<String> = super::host::SCOPES
+            .iter()
+            .map(|scope| (*scope).to_owned())
+            .collect();
+        scopes.retain(|scope| {
+            !declared
+                .iter()
+                .any(|permission| permission.scopes.contains(scope))
+        });
         for name in permissions {
             let Some(permission) = declared.iter().find(|permission| permission.name == *name) else {
                 panic!("the plugin has no permission `{name}`");

@@ -15,6 +15,26 @@ use crate::{Address, Error, http, vm};
 /// 2026-11-24T12:00:00Z.
 pub(super) const NOW: i64 = 1_795_521_600;
 
+/// Every scope of the contract.
+pub(super) const SCOPES: [&str; 16] = [
+    "vm.read",
+    "power.start",
+    "power.shutdown",
+    "power.stop",
+    "power.reboot",
+    "power.reset",
+    "snapshots.read",
+    "snapshots.create",
+    "snapshots.rollback",
+    "snapshots.remove",
+    "provision.apply-plan",
+    "storage.use",
+    "mail.owner",
+    "mail.department",
+    "http.send",
+    "jobs.use",
+];
+
 /// The host as the capability modules see it. [`Default`] is a running VM without snapshots, where everything works and
 /// every scope is granted.
 #[derive(Debug)]

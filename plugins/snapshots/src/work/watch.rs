@@ -60,37 +60,61 @@ pub(super) fn look_again(cx: &Context) -> Result<(), Error> {
 
 /// Looks at a time, seconds since the epoch.
 pub(super) fn look_at(due: i64) -> Result<(), Error> {
-    spec()?.key(SOON).at(due).map(drop)
+    match spec()?.key(SOON).at(due) {
+        // One is looking at this moment. Should it miss something, the daily look finds it.
+        Err(Error::Busy(_) | Error::Conflict) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn spec() -> Result<jobs::Spec, Error> {
-    Ok(jobs::Spec::new(&Sweep, "Checking the lifetime of snapshots")?.deadline(600))
+    Ok(jobs::Spec::new(&Sweep::Look, "Checking the lifetime of snapshots")?.deadline(600))
 }
 
 /// The job that looks.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Sweep;
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Sweep {
+    Look,
+    /// Set timers: names of snapshots and when each is due.
+    Set {
+        timers: Vec<(String, i64)>,
+    },
+}
 
 impl JobKind for Sweep {
     const KIND: &'static str = "sweep";
 
     fn advance(self, cx: &Context, _: &Job, _: &Event) -> Result<Step, Error> {
-        let product = Product::of(cx)?;
-        let all = snapshots::list()?;
-        if !all.iter().any(|snapshot| names::is_ours(&snapshot.name)) {
-            // Nothing to watch: the next snapshot starts it again. If it cannot be ended it only costs a look a day.
-            if let Err(error) = jobs::cancel(DAILY) {
-                debug!("the daily look goes on: {error:?}");
-            }
-            return Ok(Step::done("There are no snapshots to watch."));
-        }
-        for snapshot in all.iter().filter(|snapshot| snapshot.phase != Phase::Creating) {
-            match start_timer(&product, snapshot) {
-                // Its timer has just gone off: the job is at work.
-                Err(Error::Busy(_) | Error::Conflict) => {}
-                other => other?,
+        match self {
+            Self::Look => look(cx),
+            Self::Set { timers } => {
+                for (name, due) in timers {
+                    match Expire::spec(&name)?.at(due) {
+                        // It has just gone off: the job is at work.
+                        Err(Error::Busy(_) | Error::Conflict) => {}
+                        other => drop(other?),
+                    }
+                }
+                Ok(Step::done("The snapshots' timers are set."))
             }
         }
-        Ok(Step::done("The snapshots' timers are set."))
     }
+}
+
+fn look(cx: &Context) -> Result<Step, Error> {
+    let product = Product::of(cx)?;
+    let all = snapshots::list()?;
+    if !all.iter().any(|snapshot| names::is_ours(&snapshot.name)) {
+        // Nothing to watch: the next snapshot starts it again. If it cannot be ended it only costs a look a day.
+        if let Err(error) = jobs::cancel(DAILY) {
+            debug!("the daily look goes on: {error:?}");
+        }
+        return Ok(Step::done("There are no snapshots to watch."));
+    }
+    let ready = all.iter().filter(|snapshot| snapshot.phase != Phase::Creating);
+    let timers = ready
+        .filter_map(|snapshot| Some((snapshot.name.clone(), product.expiry(snapshot)?)))
+        .collect();
+    Step::go_on(&Sweep::Set { timers }, "Setting timers")
 }

@@ -2,10 +2,11 @@
 //!
 //! The host answers from its live cache; ask as often as a page needs.
 
-use crate::bindings::portico::plugin::vm as import;
-use crate::{Error, host};
+use crate::Error;
+use crate::bindings::portico::plugin::vm as contract;
+use crate::import::vm as import;
 
-pub use import::{
+pub use contract::{
     Adapter, Disk, DiskRole, HardwareView as Hardware, NetworkView as Network, Rates, State,
     StatusView as Status,
 };
@@ -15,7 +16,7 @@ pub use import::{
 /// # Errors
 /// `unavailable` when Proxmox does not answer and nothing is known yet.
 pub fn status() -> Result<Status, Error> {
-    host!("vm.status", import::status(), |host| Ok(host.status()))
+    import::status()
 }
 
 /// Cores, memory, disks and adapters.
@@ -23,10 +24,7 @@ pub fn status() -> Result<Status, Error> {
 /// # Errors
 /// As [`status`].
 pub fn hardware() -> Result<Hardware, Error> {
-    host!("vm.hardware", import::hardware(), |host| Ok(host
-        .vm
-        .hardware
-        .clone()))
+    import::hardware()
 }
 
 /// Addresses, gateways, resolvers and domain. Never asks Proxmox.
@@ -34,10 +32,7 @@ pub fn hardware() -> Result<Hardware, Error> {
 /// # Errors
 /// `denied` only.
 pub fn network() -> Result<Network, Error> {
-    host!("vm.network", import::network(), |host| Ok(host
-        .vm
-        .network
-        .clone()))
+    import::network()
 }
 
 impl Status {

@@ -1,4 +1,8 @@
 //! Filters of lists and maps. What they return is bounded, see [`crate::template::value`].
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands arguments to filters by value"
+)]
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;

@@ -28,6 +28,7 @@ const INPUTS: &[&str] = &[
     "(x|escape) ~ x",
     "x ~ (x|escape)",
     "l|map('string')",
+    "[n, 1]",
 ];
 
 /// What they are given.

@@ -20,10 +20,17 @@ pub struct Component {
 
 impl Component {
     pub(crate) fn install(bytes: Vec<u8>, config: RuntimeConfig) -> Result<Self, LoadError> {
-        let thread = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LoadError::Thread)?;
+        let thread = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(LoadError::Thread)?;
         let runtime = Runtime::new(config)?;
         let plugin = thread.block_on(runtime.install(bytes, &Approval::everything()))?;
-        Ok(Self { runtime, plugin, thread })
+        Ok(Self {
+            runtime,
+            plugin,
+            thread,
+        })
     }
 
     /// The plugin, with its imports, schemas and templates.
@@ -34,7 +41,11 @@ impl Component {
     fn call(context: &Context) -> Call {
         Call {
             context: context.clone().cross(),
-            scopes: context.scopes.iter().filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
+            scopes: context
+                .scopes
+                .iter()
+                .filter_map(|scope| scope.parse::<Scope>().ok())
+                .collect(),
             ports: ports::played(),
             customer: "customer".into(),
         }
@@ -51,7 +62,10 @@ fn answered<T>(result: Result<T, PluginError>) -> Result<T, Error> {
     }
 }
 
-#[expect(clippy::panic, reason = "a test helper: a plugin that traps or breaks the contract fails the test")]
+#[expect(
+    clippy::panic,
+    reason = "a test helper: a plugin that traps or breaks the contract fails the test"
+)]
 fn broken(failure: &PluginError) -> ! {
     match failure {
         PluginError::Trap { backtrace, .. } => panic!("the plugin failed: {failure}\n{backtrace}"),
@@ -65,13 +79,22 @@ impl Subject for Component {
     }
 
     fn handle(&self, cx: &Context, request: &Request) -> Result<Response, Error> {
-        let answer = self.runtime.handle(&self.plugin, Self::call(cx), request.clone().cross());
+        let answer = self
+            .runtime
+            .handle(&self.plugin, Self::call(cx), request.clone().cross());
         answered(self.thread.block_on(answer)).map(host::Response::cross)
     }
 
     fn advance(&self, cx: &Context, job: &Job, event: &Event, exclusive: bool) -> Step {
-        let step = JobStep { job: job.clone().cross(), event: event.clone().cross(), exclusive };
-        match self.thread.block_on(self.runtime.advance(&self.plugin, Self::call(cx), step)) {
+        let step = JobStep {
+            job: job.clone().cross(),
+            event: event.clone().cross(),
+            exclusive,
+        };
+        match self
+            .thread
+            .block_on(self.runtime.advance(&self.plugin, Self::call(cx), step))
+        {
             Ok(step) => step.cross(),
             Err(failure) => broken(&failure),
         }
@@ -80,6 +103,8 @@ impl Subject for Component {
 
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Component").field("plugin", &self.plugin).finish_non_exhaustive()
+        f.debug_struct("Component")
+            .field("plugin", &self.plugin)
+            .finish_non_exhaustive()
     }
 }

@@ -75,8 +75,17 @@ impl Kit {
     /// [`LoadError::Install`] says what a panel would say.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_path_buf(), source })?;
-        Self::install(bytes, RuntimeConfig { icons: icons(), ..RuntimeConfig::default() })
+        let bytes = std::fs::read(path).map_err(|source| LoadError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Self::install(
+            bytes,
+            RuntimeConfig {
+                icons: icons(),
+                ..RuntimeConfig::default()
+            },
+        )
     }
 
     /// Installs a component with other limits or icons.
@@ -84,7 +93,9 @@ impl Kit {
     /// # Errors
     /// As [`Kit::load`].
     pub fn install(bytes: Vec<u8>, config: RuntimeConfig) -> Result<Self, LoadError> {
-        Ok(Self { stand: Stand::of(Component::install(bytes, config)?) })
+        Ok(Self {
+            stand: Stand::of(Component::install(bytes, config)?),
+        })
     }
 
     /// Opens a page or fragment and renders it as a customer's browser gets it, without the panel's frame.
@@ -93,7 +104,10 @@ impl Kit {
     /// When the plugin answers with anything but a page, when it does not render, and when the markup policy takes
     /// something away from it.
     pub fn html(&mut self, path: &str) -> String {
-        let response = self.stand.get(path).unwrap_or_else(|error| fail(&format!("GET `{path}` answered {error:?}")));
+        let response = self
+            .stand
+            .get(path)
+            .unwrap_or_else(|error| fail(&format!("GET `{path}` answered {error:?}")));
         self.render(&response)
     }
 
@@ -107,8 +121,15 @@ impl Kit {
         };
         let context = RenderContext::new(&self.stand.context.time_zone, self.stand.context.locale.as_str());
         let plugin = self.stand.subject().plugin();
-        let policy = Policy::new(format!("/services/{}/{}/", self.stand.context.service.id, plugin.id()));
-        let rendered = plugin.templates().render_page(&page.view.template, &page.view.data, &context, &policy);
+        let policy = Policy::new(format!(
+            "/services/{}/{}/",
+            self.stand.context.service.id,
+            plugin.id()
+        ));
+        let rendered =
+            plugin
+                .templates()
+                .render_page(&page.view.template, &page.view.data, &context, &policy);
         match rendered {
             Ok(page) if page.violations.is_empty() => page.html,
             Ok(page) => fail(&format!("the markup policy took away: {:?}", page.violations)),

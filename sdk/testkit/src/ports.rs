@@ -16,7 +16,8 @@ use portico_runtime::bindings::storage::{Entry, Scope};
 use portico_runtime::bindings::types::Task;
 use portico_runtime::bindings::vm::{HardwareView, NetworkView, StatusView};
 use portico_runtime::capability::{
-    HttpPort, JobsPort, LogLine, LogPort, MailPort, PowerPort, ProvisionPort, SnapshotsPort, StoragePort, VmPort,
+    HttpPort, JobsPort, LogLine, LogPort, MailPort, PowerPort, ProvisionPort, SnapshotsPort, StoragePort,
+    VmPort,
 };
 use portico_runtime::{CallNumber, Ports};
 use portico_sdk::testing::played;
@@ -95,7 +96,13 @@ impl SnapshotsPort for Played {
         played::snapshots::feature().cross()
     }
 
-    async fn create(&self, _: CallNumber, name: String, description: String, with_memory: bool) -> Answer<Task> {
+    async fn create(
+        &self,
+        _: CallNumber,
+        name: String,
+        description: String,
+        with_memory: bool,
+    ) -> Answer<Task> {
         played::snapshots::create(&name, &description, with_memory).cross()
     }
 
@@ -129,7 +136,13 @@ impl StoragePort for Played {
         played::storage::delete(namespace.cross(), &key).cross()
     }
 
-    async fn list(&self, namespace: Scope, prefix: String, after: Option<String>, limit: u32) -> Answer<Vec<Entry>> {
+    async fn list(
+        &self,
+        namespace: Scope,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> Answer<Vec<Entry>> {
         played::storage::list(namespace.cross(), &prefix, after.as_deref(), limit).cross()
     }
 

@@ -14,16 +14,27 @@ use serde_json::json;
 
 fn load(id: &str) -> Kit {
     let workspace = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), |path| workspace.join(path));
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.join("target"), |path| workspace.join(path));
     let file = target.join(format!("plugins/{id}.wasm"));
-    let mut kit = Kit::load(&file)
-        .unwrap_or_else(|error| panic!("{error} ({:?}): is it built? `cargo xtask build`", std::error::Error::source(&error)));
+    let mut kit = Kit::load(&file).unwrap_or_else(|error| {
+        panic!(
+            "{error} ({:?}): is it built? `cargo xtask build`",
+            std::error::Error::source(&error)
+        )
+    });
     kit.crash_every_step();
     kit
 }
 
 fn imports(kit: &Kit) -> Vec<String> {
-    let mut names: Vec<_> = kit.subject().plugin().imports().iter().map(|import| import.interface.clone()).collect();
+    let mut names: Vec<_> = kit
+        .subject()
+        .plugin()
+        .imports()
+        .iter()
+        .map(|import| import.interface.clone())
+        .collect();
     names.sort_unstable();
     names
 }
@@ -39,7 +50,14 @@ fn each_plugin_imports_only_what_it_uses() {
 fn the_overview_shows_the_vm_and_its_network() {
     let mut kit = load("overview");
     let html = kit.html("");
-    for text in ["Running", "0 days 00:02:05", "System disk", "BC:24:11:AA:BB:CC", "255.255.255.0", "2001:db8::10"] {
+    for text in [
+        "Running",
+        "0 days 00:02:05",
+        "System disk",
+        "BC:24:11:AA:BB:CC",
+        "255.255.255.0",
+        "2001:db8::10",
+    ] {
         assert!(html.contains(text), "{text} is missing in {html}");
     }
     assert!(kit.html("live").contains("Running"));
@@ -48,7 +66,8 @@ fn the_overview_shows_the_vm_and_its_network() {
 #[test]
 fn the_overview_shuts_down_and_offers_force_when_the_guest_ignores_it() {
     let mut kit = load("overview");
-    kit.host.end_next("power.shutdown", Ending::failure("timeout", ""));
+    kit.host
+        .end_next("power.shutdown", Ending::failure("timeout", ""));
     kit.post("stop", &[]).unwrap();
     kit.run();
     assert!(kit.html("").contains("Force stop"));
@@ -63,7 +82,8 @@ fn a_snapshot_goes_its_whole_way() {
     let mut kit = load("snapshots");
     kit.settings(&json!({ "quota": 2, "lifetime": "1d" }));
     assert!(kit.html("").contains("No snapshots yet"));
-    kit.post("create", &[("description", "Before <b>the</b> upgrade")]).unwrap();
+    kit.post("create", &[("description", "Before <b>the</b> upgrade")])
+        .unwrap();
     kit.run();
     let html = kit.html("");
     assert!(html.contains("Before &lt;b&gt;the&lt;"), "{html}");
@@ -72,7 +92,12 @@ fn a_snapshot_goes_its_whole_way() {
     let name = kit.host.snapshots[0].name.clone();
     kit.post("rollback", &[("name", &name)]).unwrap();
     kit.run();
-    assert_eq!(kit.job("rollback").phase, Phase::Done, "{:?}", kit.job("rollback"));
+    assert_eq!(
+        kit.job("rollback").phase,
+        Phase::Done,
+        "{:?}",
+        kit.job("rollback")
+    );
     assert_eq!(kit.host.vm.status.state, State::Running);
 
     kit.pass(86_400);
@@ -85,7 +110,8 @@ fn a_snapshot_goes_its_whole_way() {
 fn a_schedule_rotates() {
     let mut kit = load("snapshots");
     kit.settings(&json!({ "quota": 1 }));
-    kit.post("schedule", &[("on-monday", "1"), ("at-monday", "03:00")]).unwrap();
+    kit.post("schedule", &[("on-monday", "1"), ("at-monday", "03:00")])
+        .unwrap();
     for _ in 0..3 {
         kit.pass(7 * 86_400);
         kit.host.fire("schedule");
@@ -109,7 +135,11 @@ fn what_the_product_does_not_grant_is_denied() {
 fn a_host_that_does_not_answer_is_told_to_the_panel() {
     for id in ["overview", "snapshots"] {
         let mut kit = load(id);
-        kit.settings(&json!(if id == "overview" { json!({}) } else { json!({ "quota": 1 }) }));
+        kit.settings(&json!(if id == "overview" {
+            json!({})
+        } else {
+            json!({ "quota": 1 })
+        }));
         kit.host.fail("vm.status", Error::Unavailable);
         assert_eq!(kit.get(""), Err(Error::Unavailable));
     }

@@ -37,7 +37,10 @@ pub fn imports(component: &[u8]) -> anyhow::Result<Vec<String>> {
 /// # Errors
 /// When the bytes are not a component.
 pub fn is_plugin(component: &[u8]) -> anyhow::Result<bool> {
-    Ok(names(component)?.exports.iter().any(|name| name.starts_with("portico:plugin/guest@")))
+    Ok(names(component)?
+        .exports
+        .iter()
+        .any(|name| name.starts_with("portico:plugin/guest@")))
 }
 
 #[derive(Debug, Default)]

@@ -69,7 +69,10 @@ pub fn plugins(choice: Choice, out: Option<&Path>) -> anyhow::Result<Vec<PathBuf
     let components = assemble(&crates, choice, &out)?;
     for path in &components {
         if !component::is_plugin(&std::fs::read(path)?)? {
-            bail!("`{}` exports no plugin: does its crate call `portico_sdk::export!`?", path.display());
+            bail!(
+                "`{}` exports no plugin: does its crate call `portico_sdk::export!`?",
+                path.display()
+            );
         }
     }
     Ok(components)

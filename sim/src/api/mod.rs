@@ -5,6 +5,11 @@
 //! function of a [`Call`]: it reads checked parameters and changes the world, or forks a task. To add an
 //! endpoint, write the handler and add a line to a table; the order of checks is `http::pipeline`'s affair.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "handlers share one signature, also those that never refuse"
+)]
+
 mod access;
 mod agent;
 mod cluster;

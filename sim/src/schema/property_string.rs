@@ -4,6 +4,7 @@
 //! PVE stores it: the default key first (without its name), then required parts, then the rest by alphabet.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::{Kind, Property};
 
@@ -61,7 +62,7 @@ impl Layout {
                 None => Ok(()),
             };
             if let Err(reason) = outcome {
-                errors.push_str(&format!("\n{name}: {}", reason.trim_end()));
+                let _ = write!(errors, "\n{name}: {}", reason.trim_end());
             }
         }
         if errors.is_empty() {

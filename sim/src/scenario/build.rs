@@ -361,10 +361,8 @@ fn disks(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, config: &Sec
         if !storage.on(&spec.node) {
             return wrong(place, format!("storage `{id}` is not on node `{}`", spec.node));
         }
-        let known = storage
-            .volumes_on(&spec.node)
-            .any(|volume| volume.volid == drive.file());
-        if known {
+        let entry = |node: &str| (node.to_owned(), drive.file().to_owned());
+        if volumes.contains(&entry("")) || volumes.contains(&entry(&spec.node)) {
             continue;
         }
         if drive.is_cdrom() && !drive.is_cloudinit() {

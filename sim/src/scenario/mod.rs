@@ -1,6 +1,6 @@
 //! Scenario files: TOML that says what the cluster looks like at the start.
 //!
-//! [`file`] holds the shape of the file, [`build`] makes a world of it and refuses what contradicts itself. The
+//! [`mod@file`] holds the shape of the file, [`build`] makes a world of it and refuses what contradicts itself. The
 //! built-in demo is `sim/scenarios/demo.toml`.
 
 mod build;

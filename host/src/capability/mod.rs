@@ -21,6 +21,8 @@ mod storage;
 pub mod task;
 mod vm;
 
+pub(crate) use self::vm::state as vm_state;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;

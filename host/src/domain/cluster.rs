@@ -44,7 +44,13 @@ pub struct ClusterTuning {
 
 impl Default for ClusterTuning {
     fn default() -> Self {
-        Self { connect_timeout_secs: 5, read_timeout_secs: 35, write_timeout_secs: 60, per_node: 4, per_endpoint: 8 }
+        Self {
+            connect_timeout_secs: 5,
+            read_timeout_secs: 35,
+            write_timeout_secs: 60,
+            per_node: 4,
+            per_endpoint: 8,
+        }
     }
 }
 

@@ -77,15 +77,24 @@ impl SecretSource for ProcessSecrets {
             SecretRef::File(path) => {
                 let file = std::fs::File::open(path).map_err(SecretReadError::File)?;
                 let mut bytes = Zeroizing::new(Vec::new());
-                file.take(MAX_SECRET + 1).read_to_end(&mut bytes).map_err(SecretReadError::File)?;
+                file.take(MAX_SECRET + 1)
+                    .read_to_end(&mut bytes)
+                    .map_err(SecretReadError::File)?;
                 if bytes.len() as u64 > MAX_SECRET {
                     return Err(SecretReadError::TooLarge);
                 }
                 let text = std::str::from_utf8(&bytes).map_err(|_| SecretReadError::NotText)?;
-                Secret::new(text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)))
+                Secret::new(
+                    text.strip_suffix('\n')
+                        .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)),
+                )
             }
         };
-        if text.is_empty() { Err(SecretReadError::Empty) } else { Ok(text) }
+        if text.is_empty() {
+            Err(SecretReadError::Empty)
+        } else {
+            Ok(text)
+        }
     }
 }
 
@@ -96,10 +105,18 @@ mod tests {
     #[test]
     fn a_secret_file_gives_up_its_last_line_end_and_no_more() {
         let folder = tempfile::tempdir().unwrap();
-        for (content, secret) in [("a b", "a b"), ("ab\n", "ab"), ("ab\r\n", "ab"), (" ab \n\n", " ab \n")] {
+        for (content, secret) in [
+            ("a b", "a b"),
+            ("ab\n", "ab"),
+            ("ab\r\n", "ab"),
+            (" ab \n\n", " ab \n"),
+        ] {
             let path = folder.path().join("secret");
             std::fs::write(&path, content).unwrap();
-            assert_eq!(ProcessSecrets.read(&SecretRef::File(path)).unwrap().expose(), secret);
+            assert_eq!(
+                ProcessSecrets.read(&SecretRef::File(path)).unwrap().expose(),
+                secret
+            );
         }
     }
 
@@ -116,8 +133,14 @@ mod tests {
         assert!(matches!(read(b"\xff"), SecretReadError::NotText));
         assert!(matches!(read(&[b'a'; 70_000]), SecretReadError::TooLarge));
         let missing = SecretRef::File(folder.path().join("missing"));
-        assert!(matches!(ProcessSecrets.read(&missing), Err(SecretReadError::File(_))));
+        assert!(matches!(
+            ProcessSecrets.read(&missing),
+            Err(SecretReadError::File(_))
+        ));
         let unset = SecretRef::Env("PORTICO_TEST_SURELY_UNSET".into());
-        assert!(matches!(ProcessSecrets.read(&unset), Err(SecretReadError::NotSet)));
+        assert!(matches!(
+            ProcessSecrets.read(&unset),
+            Err(SecretReadError::NotSet)
+        ));
     }
 }

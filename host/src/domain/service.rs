@@ -82,16 +82,12 @@ impl FromStr for MacAddress {
 
     fn from_str(text: &str) -> Result<Self, MacAddressError> {
         let error = || MacAddressError(text.to_owned());
-        let octets: Vec<u8> = text
-            .split(':')
-            .map(|pair| {
-                if pair.len() == 2 {
-                    u8::from_str_radix(pair, 16).map_err(|_| error())
-                } else {
-                    Err(error())
-                }
-            })
-            .collect::<Result<_, _>>()?;
+        // `from_str_radix` would take a sign.
+        let octet = |pair: &str| {
+            let digits = pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+            digits.then(|| u8::from_str_radix(pair, 16).ok()).flatten().ok_or_else(error)
+        };
+        let octets: Vec<u8> = text.split(':').map(octet).collect::<Result<_, _>>()?;
         match octets.first() {
             // The lowest bit of the first octet marks multicast, which PVE refuses.
             Some(first) if octets.len() == 6 && first & 1 == 0 => Ok(Self(text.to_ascii_uppercase())),

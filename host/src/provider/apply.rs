@@ -120,7 +120,7 @@ impl Applier {
                     components.insert(entry.value.id.clone(), component);
                 }
                 Err(error) => {
-                    let message = format!("`{}`: {}", entry.value.file.display(), error.message);
+                    let message = format!("names `{}`: {}", entry.value.file.display(), error.message);
                     problems.push(entry.problem("file", message, error.hint));
                 }
             }
@@ -146,10 +146,18 @@ impl Applier {
             return Ok(());
         }
         for (id, place) in std::mem::take(&mut plan.target.passwords) {
-            let refused = |reason| ApplyError::Password { id: id.clone(), place: place.clone(), reason };
+            let refused = |reason| ApplyError::Password {
+                id: id.clone(),
+                place: place.clone(),
+                reason,
+            };
             let password = secrets.read(&place).map_err(|error| refused(error.to_string()))?;
             if let Some(customer) = plan.target.customers.get_mut(&id) {
-                let hash = self.hasher.hash(&password, &customer.email).await.map_err(refused)?;
+                let hash = self
+                    .hasher
+                    .hash(&password, &customer.email)
+                    .await
+                    .map_err(refused)?;
                 customer.password_hash = Some(hash);
             }
         }

@@ -246,7 +246,9 @@ fn reference(value: &Value) -> Option<String> {
     if let Some(secret) = as_secret(value) {
         return Some(secret.to_string());
     }
-    serde_json::from_value::<SecretRef>(value.clone()).ok().map(|secret| secret.to_string())
+    serde_json::from_value::<SecretRef>(value.clone())
+        .ok()
+        .map(|secret| secret.to_string())
 }
 
 fn plain(value: &Value) -> String {

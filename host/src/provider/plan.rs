@@ -23,7 +23,7 @@ pub struct PlanOptions {
 
 /// What is to be after the file is applied.
 #[derive(Debug, Default)]
-pub struct Target {
+pub(super) struct Target {
     /// The clusters.
     pub clusters: BTreeMap<ClusterId, Cluster>,
     /// The plugin approvals, those made by command included.
@@ -57,7 +57,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// Everything that stands against it.
-pub fn plan(
+pub(super) fn plan(
     file: &ProviderFile,
     components: &BTreeMap<PluginId, Inspection>,
     state: State,

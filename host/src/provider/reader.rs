@@ -118,6 +118,9 @@ impl<'s, 'i> TableReader<'s, 'i> {
     }
 
     fn key_path(&self, key: &str) -> String {
+        if key.is_empty() {
+            return self.path.clone();
+        }
         if self.path.is_empty() {
             key.to_owned()
         } else {
@@ -198,10 +201,8 @@ impl<'s, 'i> TableReader<'s, 'i> {
     /// Error texts of checked types read `what is wrong: what to write`.
     fn report_form(&self, key: &str, error: &impl Display) {
         let text = error.to_string();
-        match text.rsplit_once(": ") {
-            Some((message, hint)) => self.report(key, format!("is wrong: {message}"), hint),
-            None => self.report(key, format!("is wrong: {text}"), ""),
-        }
+        let (message, hint) = text.rsplit_once(": ").unwrap_or((&text, example(key)));
+        self.report(key, format!("is wrong: {message}"), hint);
     }
 
     /// A value of a checked type that may be left out.
@@ -292,7 +293,7 @@ impl<'s, 'i> TableReader<'s, 'i> {
                 Some(Ok(value)) => list.push(value),
                 Some(Err(error)) => {
                     let text = error.to_string();
-                    let (message, hint) = text.rsplit_once(": ").unwrap_or((&text, ""));
+                    let (message, hint) = text.rsplit_once(": ").unwrap_or((&text, example(key)));
                     self.source
                         .report(at, &path, format!("has a wrong entry: {message}"), hint);
                 }
@@ -473,6 +474,21 @@ impl<'s, 'i> TableReader<'s, 'i> {
             self.source
                 .report(key.span().start, &self.key_path(name), "is not a known key", hint);
         }
+    }
+}
+
+/// What to write, for keys whose type comes from elsewhere and whose errors have no remedy.
+fn example(key: &str) -> &'static str {
+    match key {
+        "email" => "write one such as `anna@example.com`",
+        "endpoints" => "write one URL a node, `https://HOST:8006`",
+        "http_origins" => "write `https://HOST` or `https://HOST:PORT`",
+        "ipv4" => "write addresses with their prefix, such as `192.0.2.10/24`",
+        "ipv6" => "write addresses with their prefix, such as `2001:db8::10/64`",
+        "gateway4" => "write one such as `192.0.2.1`",
+        "gateway6" => "write one such as `fe80::1`",
+        "dns" => "write addresses, such as `192.0.2.53`",
+        _ => "",
     }
 }
 

@@ -25,10 +25,7 @@ impl Records {
     /// The customer who signs in with `email`.
     pub async fn customer_by_email(&self, email: &EmailAddress) -> Result<Versioned<Customer>, RecordError> {
         let not_found = || RecordError::not_found(Customer::KIND, email);
-        let index = self
-            .store
-            .get(Table::AccountLogins, &email_key(email))
-            .await?;
+        let index = self.store.get(Table::AccountLogins, &email_key(email)).await?;
         let id = index
             .and_then(|record| String::from_utf8(record.value.to_vec()).ok())
             .ok_or_else(not_found)?;
@@ -45,10 +42,7 @@ impl Records {
     /// # Errors
     /// [`RecordError::Taken`] when the id or the e-mail address is another's.
     pub async fn create_customer(&self, customer: &Customer) -> Result<(), RecordError> {
-        let (id, email) = (
-            Key::text(customer.id.as_str()),
-            email_key(&customer.email),
-        );
+        let (id, email) = (Key::text(customer.id.as_str()), email_key(&customer.email));
         let mut batch = Batch::new();
         Self::index_customer(&mut batch, customer)?;
         batch

@@ -89,12 +89,11 @@ fn trust(table: &mut TableReader<'_, '_>) -> Option<Trust> {
     }
 }
 
-/// A URL without its password.
+/// A URL without user and password.
 fn shown(url: &Url) -> String {
     let mut url = url.clone();
-    if url.password().is_some() {
-        // Fails only for URLs that cannot have one.
-        let _ = url.set_password(Some("…"));
-    }
+    // Both fail only for URLs that cannot have either.
+    let _ = url.set_password(None);
+    let _ = url.set_username("");
     url.to_string()
 }

@@ -14,11 +14,11 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::*;
-use crate::domain::{
-    Customer, PermissionDecl, PluginId, RecordError, Records, SecretReadError, SecretRef, SecretSource, Service,
-    ServiceId,
-};
 use crate::auth::PasswordHash;
+use crate::domain::{
+    Customer, PermissionDecl, PluginId, RecordError, Records, SecretReadError, SecretRef, SecretSource,
+    Service, ServiceId,
+};
 use crate::mail::EmailAddress;
 use crate::secret::Secret;
 use crate::store::MemoryStore;
@@ -34,9 +34,11 @@ impl ComponentInspector for FakeInspector {
     async fn inspect(&self, file: &Path) -> Result<Inspection, InspectError> {
         match file.file_name().and_then(|name| name.to_str()) {
             Some("snapshots.wasm") => Ok(snapshots("1.0.0", "digest-1", &[])),
-            Some("snapshots-2.wasm") => {
-                Ok(snapshots("2.0.0", "digest-2", &[("portico:plugin/http@0.1.0", &["http.send"])]))
-            }
+            Some("snapshots-2.wasm") => Ok(snapshots(
+                "2.0.0",
+                "digest-2",
+                &[("portico:plugin/http@0.1.0", &["http.send"])],
+            )),
             Some("rdns.wasm") => Ok(rdns()),
             _ => Err(InspectError {
                 message: "no such file".into(),
@@ -46,7 +48,10 @@ impl ComponentInspector for FakeInspector {
     }
 
     async fn keep(&self, file: &Path, digest: &str) -> Result<(), InspectError> {
-        self.kept.lock().unwrap().push((file.to_owned(), digest.to_owned()));
+        self.kept
+            .lock()
+            .unwrap()
+            .push((file.to_owned(), digest.to_owned()));
         Ok(())
     }
 }
@@ -57,7 +62,10 @@ fn words(words: &[&str]) -> BTreeSet<String> {
 
 fn snapshots(version: &str, digest: &str, more: &[(&str, &[&str])]) -> Inspection {
     let mut imports: BTreeMap<_, _> = [
-        ("portico:plugin/snapshots@0.1.0", &["snapshots.read", "snapshots.create", "snapshots.remove"][..]),
+        (
+            "portico:plugin/snapshots@0.1.0",
+            &["snapshots.read", "snapshots.create", "snapshots.remove"][..],
+        ),
         ("portico:plugin/jobs@0.1.0", &["jobs.use"]),
     ]
     .into_iter()
@@ -181,7 +189,11 @@ impl Fixture {
     }
 
     async fn service(&self, vmid: u32) -> Result<Service, RecordError> {
-        let found = self.applier.records.service_at(&"main".parse().unwrap(), vmid.try_into().unwrap()).await?;
+        let found = self
+            .applier
+            .records
+            .service_at(&"main".parse().unwrap(), vmid.try_into().unwrap())
+            .await?;
         Ok(found.value)
     }
 
@@ -191,7 +203,9 @@ impl Fixture {
 }
 
 const BASE: &str = include_str!("base.toml");
-const ALLOW: PlanOptions = PlanOptions { allow_remove_services: true };
+const ALLOW: PlanOptions = PlanOptions {
+    allow_remove_services: true,
+};
 
 /// What the command would print.
 fn printed(result: &Result<Plan, ApplyError>) -> String {
@@ -210,18 +224,35 @@ fn printed(result: &Result<Plan, ApplyError>) -> String {
 
 /// Compares what every file of `folder` gives with the text beside it.
 async fn golden(folder: &str, base: bool) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider/tests").join(folder);
-    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/provider/tests")
+        .join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
     assert!(!files.is_empty());
     let mut wrong = Vec::new();
     for path in files {
-        let fixture = if base { Fixture::with_base().await } else { Fixture::new() };
+        let fixture = if base {
+            Fixture::with_base().await
+        } else {
+            Fixture::new()
+        };
         let text = std::fs::read_to_string(&path).unwrap();
-        let options = PlanOptions { allow_remove_services: text.contains("# --allow-remove-services") };
+        let options = PlanOptions {
+            allow_remove_services: text.contains("# --allow-remove-services"),
+        };
         let result = fixture.plan(&text, options).await;
-        assert_eq!(result.is_err(), text.contains("# refused"), "{}: {}", path.display(), printed(&result));
+        assert_eq!(
+            result.is_err(),
+            text.contains("# refused"),
+            "{}: {}",
+            path.display(),
+            printed(&result)
+        );
         let found = printed(&result);
         let expected = path.with_extension("txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -231,7 +262,11 @@ async fn golden(folder: &str, base: bool) {
             wrong.push(format!("{}:\n{found}", expected.display()));
         }
     }
-    assert!(wrong.is_empty(), "differs from the golden file:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "differs from the golden file:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test]
@@ -252,27 +287,48 @@ async fn applying_a_file_twice_changes_nothing_the_second_time() {
     let guard = fixture.applier.records.guard().await.unwrap();
     let second = fixture.apply(BASE, PlanOptions::default()).await.unwrap();
     assert!(second.is_empty(), "{second:#?}");
-    assert_eq!(fixture.applier.records.guard().await.unwrap(), guard, "nothing was written");
+    assert_eq!(
+        fixture.applier.records.guard().await.unwrap(),
+        guard,
+        "nothing was written"
+    );
 }
 
 #[tokio::test]
 async fn components_are_kept_under_the_digest_that_was_approved() {
     let fixture = Fixture::with_base().await;
     let kept = fixture.inspector.kept.lock().unwrap().clone();
-    assert!(kept.contains(&(PathBuf::from("/etc/portico/plugins/snapshots.wasm"), "digest-1".into())), "{kept:?}");
+    assert!(
+        kept.contains(&(
+            PathBuf::from("/etc/portico/plugins/snapshots.wasm"),
+            "digest-1".into()
+        )),
+        "{kept:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_first_password_is_hashed_once_and_never_again() {
     let fixture = Fixture::with_base().await;
-    assert_eq!(fixture.customer("anna").await.unwrap().password_hash, Some(hash("hash of 13 characters")));
+    assert_eq!(
+        fixture.customer("anna").await.unwrap().password_hash,
+        Some(hash("hash of 13 characters"))
+    );
     let change = |customer: &mut Customer| customer.password_hash = Some(hash("his own"));
-    fixture.applier.records.change_customer(&"anna".parse().unwrap(), change).await.unwrap();
+    fixture
+        .applier
+        .records
+        .change_customer(&"anna".parse().unwrap(), change)
+        .await
+        .unwrap();
 
     let renamed = BASE.replace("name = \"Anna Berger\"", "name = \"Anna Huber\"");
     fixture.apply(&renamed, PlanOptions::default()).await.unwrap();
     let anna = fixture.customer("anna").await.unwrap();
-    assert_eq!((anna.name.as_str(), anna.password_hash), ("Anna Huber", Some(hash("his own"))));
+    assert_eq!(
+        (anna.name.as_str(), anna.password_hash),
+        ("Anna Huber", Some(hash("his own")))
+    );
 }
 
 #[tokio::test]
@@ -282,18 +338,35 @@ async fn what_a_customer_chose_is_not_taken_back_by_the_file() {
         customer.time_zone = "Asia/Tokyo".parse().unwrap();
         customer.locale = "ja".parse().unwrap();
     };
-    fixture.applier.records.change_customer(&"anna".parse().unwrap(), change).await.unwrap();
+    fixture
+        .applier
+        .records
+        .change_customer(&"anna".parse().unwrap(), change)
+        .await
+        .unwrap();
     let changes = fixture.apply(BASE, PlanOptions::default()).await.unwrap();
     assert!(changes.is_empty(), "{changes:#?}");
 }
 
 #[tokio::test]
 async fn a_missing_or_refused_password_changes_nothing_and_names_its_place() {
-    for (place, reason) in [("MISSING", "the variable is not set"), ("SHORT", "it is too short")] {
+    for (place, reason) in [
+        ("MISSING", "the variable is not set"),
+        ("SHORT", "it is too short"),
+    ] {
         let fixture = Fixture::new();
         let text = BASE.replace("ANNA_PASSWORD", place);
-        let error = fixture.apply(&text, PlanOptions::default()).await.unwrap_err().to_string();
-        assert!(error.starts_with(&format!("the first password of customer `anna`, from `env:{place}`, is not taken: {reason}")), "{error}");
+        let error = fixture
+            .apply(&text, PlanOptions::default())
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with(&format!(
+                "the first password of customer `anna`, from `env:{place}`, is not taken: {reason}"
+            )),
+            "{error}"
+        );
         assert_eq!(fixture.applier.records.guard().await.unwrap(), None);
     }
 }
@@ -315,16 +388,25 @@ async fn a_suspension_by_staff_outlives_a_file_that_does_not_speak_of_it() {
 async fn a_service_keeps_its_id_when_its_entry_moves_or_changes() {
     let fixture = Fixture::with_base().await;
     let before = fixture.service(101).await.unwrap();
-    let text = BASE.replace("hostname = \"web1.example.com\"", "hostname = \"web9.example.com\"");
+    let text = BASE.replace(
+        "hostname = \"web1.example.com\"",
+        "hostname = \"web9.example.com\"",
+    );
     fixture.apply(&text, PlanOptions::default()).await.unwrap();
     let after = fixture.service(101).await.unwrap();
-    assert_eq!((after.id, after.hostname.as_str()), (before.id, "web9.example.com"));
+    assert_eq!(
+        (after.id, after.hostname.as_str()),
+        (before.id, "web9.example.com")
+    );
 }
 
 #[tokio::test]
 async fn two_services_can_swap_their_vms_in_one_file() {
     let fixture = Fixture::with_base().await;
-    let (first, second) = (fixture.service(101).await.unwrap(), fixture.service(102).await.unwrap());
+    let (first, second) = (
+        fixture.service(101).await.unwrap(),
+        fixture.service(102).await.unwrap(),
+    );
     let text = BASE
         .replace("vmid = 101", &format!("id = \"{}\"\nvmid = X", first.id))
         .replace("vmid = 102", &format!("id = \"{}\"\nvmid = 101", second.id))
@@ -332,16 +414,29 @@ async fn two_services_can_swap_their_vms_in_one_file() {
     fixture.apply(&text, PlanOptions::default()).await.unwrap();
     assert_eq!(fixture.service(102).await.unwrap().id, first.id);
     assert_eq!(fixture.service(101).await.unwrap().id, second.id);
-    let anna = fixture.applier.records.services_of(&"anna".parse().unwrap()).await.unwrap();
+    let anna = fixture
+        .applier
+        .records
+        .services_of(&"anna".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(anna.len(), 1);
 }
 
 #[tokio::test]
 async fn two_customers_can_swap_their_addresses_in_one_file() {
     let fixture = Fixture::with_base().await;
-    let text = BASE.replace("anna@", "x@").replace("bert@", "anna@").replace("x@", "bert@");
+    let text = BASE
+        .replace("Anna@", "x@")
+        .replace("bert@", "anna@")
+        .replace("x@", "bert@");
     fixture.apply(&text, PlanOptions::default()).await.unwrap();
-    let found = fixture.applier.records.customer_by_email(&"anna@example.com".parse().unwrap()).await.unwrap();
+    let found = fixture
+        .applier
+        .records
+        .customer_by_email(&"anna@example.com".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(found.value.id.as_str(), "bert");
 }
 
@@ -352,8 +447,24 @@ async fn removed_entries_go_with_their_indexes() {
     let (text, _) = BASE.split_once("# Bert's").unwrap();
     fixture.apply(text, ALLOW).await.unwrap();
     assert!(fixture.service(102).await.unwrap_err().is_not_found());
-    assert!(fixture.applier.records.service(bert.id).await.unwrap_err().is_not_found());
-    assert!(fixture.applier.records.services_of(&bert.customer).await.unwrap().is_empty());
+    assert!(
+        fixture
+            .applier
+            .records
+            .service(bert.id)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        fixture
+            .applier
+            .records
+            .services_of(&bert.customer)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert!(fixture.service(101).await.is_ok());
 }
 
@@ -365,11 +476,23 @@ async fn what_a_command_made_stays_until_the_file_names_it() {
     carl.email = "carl@example.com".parse().unwrap();
     carl.origin = crate::domain::Origin::Panel;
     fixture.applier.records.create_customer(&carl).await.unwrap();
-    assert!(fixture.apply(BASE, PlanOptions::default()).await.unwrap().is_empty());
+    assert!(
+        fixture
+            .apply(BASE, PlanOptions::default())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     let entry = "\n[[customer]]\nid = \"carl\"\nemail = \"carl@example.com\"\nname = \"Carl\"\n";
-    let changes = fixture.apply(&format!("{BASE}{entry}"), PlanOptions::default()).await.unwrap();
-    assert_eq!(changes, ["~ customer `carl`\n    name: \"Anna Berger\" → Carl\n    origin: panel → file"]);
+    let changes = fixture
+        .apply(&format!("{BASE}{entry}"), PlanOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        changes,
+        ["~ customer `carl`\n    name: \"Anna Berger\" → Carl\n    origin: panel → file"]
+    );
     fixture.apply(BASE, PlanOptions::default()).await.unwrap();
     assert!(fixture.customer("carl").await.unwrap_err().is_not_found());
 }
@@ -379,7 +502,12 @@ async fn a_plan_that_was_overtaken_is_not_applied() {
     let fixture = Fixture::with_base().await;
     let text = BASE.replace("title = \"Pro\"", "title = \"Professional\"");
     let plan = fixture.plan(&text, PlanOptions::default()).await.unwrap();
-    fixture.applier.records.suspend(fixture.service(101).await.unwrap().id, true).await.unwrap();
+    fixture
+        .applier
+        .records
+        .suspend(fixture.service(101).await.unwrap().id, true)
+        .await
+        .unwrap();
     let error = fixture.applier.apply(plan, &FakeSecrets).await.unwrap_err();
     assert!(matches!(error, ApplyError::Stale), "{error}");
 
@@ -387,9 +515,20 @@ async fn a_plan_that_was_overtaken_is_not_applied() {
     let text = BASE.replace("name = \"Anna Berger\"", "name = \"Anna Huber\"");
     let plan = fixture.plan(&text, PlanOptions::default()).await.unwrap();
     let change = |customer: &mut Customer| customer.password_hash = Some(hash("new"));
-    fixture.applier.records.change_customer(&"anna".parse().unwrap(), change).await.unwrap();
-    assert!(matches!(fixture.applier.apply(plan, &FakeSecrets).await, Err(ApplyError::Stale)));
-    assert_eq!(fixture.customer("anna").await.unwrap().password_hash, Some(hash("new")));
+    fixture
+        .applier
+        .records
+        .change_customer(&"anna".parse().unwrap(), change)
+        .await
+        .unwrap();
+    assert!(matches!(
+        fixture.applier.apply(plan, &FakeSecrets).await,
+        Err(ApplyError::Stale)
+    ));
+    assert_eq!(
+        fixture.customer("anna").await.unwrap().password_hash,
+        Some(hash("new"))
+    );
 }
 
 #[tokio::test]
@@ -397,14 +536,33 @@ async fn an_approval_holds_what_the_grants_are_computed_from() {
     let fixture = Fixture::with_base().await;
     let id: PluginId = "snapshots".parse().unwrap();
     let plugin = fixture.applier.records.plugin(&id).await.unwrap().value;
-    let product = fixture.applier.records.product(&"pro".parse().unwrap()).await.unwrap().value;
+    let product = fixture
+        .applier
+        .records
+        .product(&"pro".parse().unwrap())
+        .await
+        .unwrap()
+        .value;
     let facts = &plugin.description;
     let grants = crate::domain::Grants::compute(&product.permissions, &id, &facts.permissions, &facts.scopes);
     assert!(grants.allows("use") && grants.has_scope("snapshots.create"));
     assert!(!grants.has_scope("snapshots.remove"), "the list names `use` only");
-    let rdns = fixture.applier.records.plugin(&"rdns".parse().unwrap()).await.unwrap().value;
-    assert!(rdns.description.scopes.contains("http.send:https://api.example.net"));
-    assert_eq!(rdns.settings.secret("/token"), Some(SecretRef::Env("RDNS_TOKEN".into())));
+    let rdns = fixture
+        .applier
+        .records
+        .plugin(&"rdns".parse().unwrap())
+        .await
+        .unwrap()
+        .value;
+    assert!(
+        rdns.description
+            .scopes
+            .contains("http.send:https://api.example.net")
+    );
+    assert_eq!(
+        rdns.settings.secret("/token"),
+        Some(SecretRef::Env("RDNS_TOKEN".into()))
+    );
 }
 
 proptest::proptest! {

@@ -1,4 +1,5 @@
 // What every spec starts from: pages that are signed in, the accessibility check, screenshots.
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test as base } from "@playwright/test";
@@ -23,15 +24,16 @@ export const test = base.extend({
   /** The cookies of each customer, by one sign-in each: the panel limits how often an address may sign in. */
   sessions: [
     async ({ browser }, use) => {
-      const known = new Map();
       await use(async (customer) => {
-        if (!known.has(customer)) {
+        // A file, since a failed test ends the process it ran in.
+        const file = resolve(process.env.PORTICO_SESSIONS, `${customer}.json`);
+        if (!existsSync(file)) {
           const context = await browser.newContext();
           await signIn(await context.newPage(), customer);
-          known.set(customer, await context.storageState());
+          await context.storageState({ path: file });
           await context.close();
         }
-        return known.get(customer);
+        return file;
       });
     },
     { scope: "worker" },

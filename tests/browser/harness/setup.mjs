@@ -50,7 +50,7 @@ export default async function setup() {
     await ready(url, panel);
     process.env.PORTICO_URL = url;
     process.env.PORTICO_SIM_CONTROL = control;
-    process.env.PORTICO_MAIL = join(data, "mail");
+    process.env.PORTICO_SESSIONS = join(data, "sessions");
     return teardown;
   } catch (error) {
     await teardown();

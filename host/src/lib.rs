@@ -5,6 +5,7 @@ pub mod assets;
 pub mod auth;
 pub mod capability;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod jobs;
 pub mod live;

@@ -2,46 +2,69 @@
 //
 // Every 7 s while the tab is visible; every second for 15 s after an action and as long as the server says so (an
 // element with data-portico-fast, or the response header `HX-Trigger: portico:fast`); never while the tab is hidden.
+// Each region has its own clock: one that fails is asked less and less often, and does not slow the others down.
 import htmx from "./htmx-setup.js";
 
 const CALM = 7_000;
 const FAST = 1_000;
 const FAST_FOR = 15_000;
 const MAX_BACKOFF = 60_000;
+const TICK = 250;
+
+const now = () => performance.now();
+const regions = () => [...document.querySelectorAll(".portico-live[hx-get]")];
 
 let fastUntil = 0;
-let failures = 0;
-let timer = 0;
-let waiting = 0; // requests under way
+const pace = () => (now() < fastUntil || document.querySelector("[data-portico-fast]") ? FAST : CALM);
 
-const regions = () => document.querySelectorAll(".portico-live[hx-get]");
-const now = () => performance.now();
+/** Region → what is known of it. */
+const states = new WeakMap();
+function stateOf(region) {
+  let state = states.get(region);
+  if (!state) states.set(region, (state = { failures: 0, asked: now(), waiting: false }));
+  return state;
+}
+
+function isDue(state) {
+  const wait = state.failures > 0 ? Math.min(FAST * 2 ** state.failures, MAX_BACKOFF) : pace();
+  // One whose answer is awaited is left alone: at a slow server, requests must not pile up.
+  return !state.waiting && now() - state.asked >= wait;
+}
+
+function ask(region, state) {
+  state.asked = now();
+  htmx.trigger(region, "portico:refresh");
+}
+
+function tick() {
+  for (const region of regions()) {
+    const state = stateOf(region);
+    if (isDue(state)) ask(region, state);
+  }
+}
+
+let timer = 0;
+function run() {
+  clearInterval(timer);
+  if (!document.hidden) timer = setInterval(tick, TICK);
+}
+
+/** Asks all at once, as when the tab is looked at again. */
+function refreshNow() {
+  run();
+  for (const region of regions()) {
+    const state = stateOf(region);
+    state.failures = 0;
+    if (!state.waiting) ask(region, state);
+  }
+}
 
 function goFast() {
   fastUntil = now() + FAST_FOR;
-  schedule();
 }
 
-function delay() {
-  if (failures > 0) return Math.min(FAST * 2 ** failures, MAX_BACKOFF);
-  const fast = now() < fastUntil || document.querySelector("[data-portico-fast]");
-  return fast ? FAST : CALM;
-}
-
-function schedule() {
-  clearTimeout(timer);
-  if (document.hidden || regions().length === 0) return;
-  timer = setTimeout(refresh, delay());
-}
-
-function refresh() {
-  if (document.hidden) return;
-  // A region whose last answer is still awaited is left alone: a slow server must not see requests pile up.
-  if (waiting === 0) regions().forEach((region) => htmx.trigger(region, "portico:refresh"));
-  schedule();
-}
-
-function connection(lost) {
+function showConnection() {
+  const lost = regions().some((region) => stateOf(region).failures > 1); // one lost request in a while is no news
   let note = document.getElementById("portico-offline");
   if (!lost) {
     note?.remove();
@@ -50,44 +73,41 @@ function connection(lost) {
     note.id = "portico-offline";
     note.className = "portico-offline";
     note.setAttribute("role", "status");
-    note.innerHTML = '<span class="icon pi pi-wifi-off" aria-hidden="true"></span> ';
-    note.append("Connection lost, retrying");
+    const icon = document.createElement("span");
+    icon.className = "icon pi pi-wifi-off";
+    icon.setAttribute("aria-hidden", "true");
+    note.append(icon, "Connection lost, retrying");
     document.body.append(note);
   }
 }
 
-function failed() {
-  failures += 1;
-  if (failures > 1) connection(true); // one lost request in a while is no news
-  schedule();
-}
-
-document.addEventListener("htmx:beforeSend", () => { waiting += 1; });
-document.addEventListener("htmx:afterRequest", (event) => {
-  waiting = Math.max(0, waiting - 1);
-  const { xhr, successful } = event.detail;
-  if (successful) {
-    failures = 0;
-    connection(false);
-    schedule();
-  } else if (xhr?.status === 401) {
-    location.reload(); // the session has ended: the server answers with the login page
-  } else {
-    failed();
-  }
+document.addEventListener("htmx:beforeSend", (event) => {
+  if (event.detail.elt.matches(".portico-live")) stateOf(event.detail.elt).waiting = true;
 });
-// A fragment may answer an error with words of its own (403, 503): show those, keep the rest of the page.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { elt, xhr, successful } = event.detail;
+  if (!elt.matches(".portico-live")) return;
+  if (xhr?.status === 401) {
+    location.reload(); // the session has ended: the server answers with the login page
+    return;
+  }
+  const state = stateOf(elt);
+  state.waiting = false;
+  state.failures = successful ? 0 : state.failures + 1;
+  showConnection();
+});
+// A fragment may answer an error with words of its own (403, 503): those are shown in the region's place.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr } = event.detail;
-  const type = xhr.getResponseHeader("Content-Type") ?? "";
-  if (xhr.status >= 400 && xhr.status !== 401 && xhr.getResponseHeader("X-Portico-Fragment") && type.startsWith("text/html")) {
+  if (xhr.status >= 400 && xhr.status !== 401 && xhr.getResponseHeader("X-Portico-Fragment")) {
     event.detail.shouldSwap = true;
   }
 });
 document.addEventListener("portico:fast", goFast);
 document.addEventListener("submit", goFast);
-document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : refresh()));
-addEventListener("online", refresh);
+document.addEventListener("visibilitychange", () => (document.hidden ? clearInterval(timer) : refreshNow()));
+addEventListener("online", refreshNow);
 
 if (document.body.hasAttribute("data-portico-acted")) goFast();
-schedule();
+for (const region of regions()) stateOf(region);
+run();

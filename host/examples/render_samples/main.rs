@@ -3,17 +3,16 @@
 //! `cargo run -p portico-host --example render_samples -- OUT_DIR`, then serve `OUT_DIR` by any static file server: the
 //! pages ask for `/assets/…`, which is written there too.
 
-mod filters;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use minijinja::{Environment, UndefinedBehavior, context};
 use portico_host::assets::Assets;
 use portico_host::view::frame::FramePage;
-use portico_host::view::{CheckedHtml, Template as _, UI_KIT, View};
+use portico_host::view::{CheckedHtml, Template as _, View};
+use portico_runtime::markup::Policy;
+use portico_runtime::template::{RenderContext, TemplateLimits, TemplateSet, TemplateSource};
 
 /// Pages as plugins would render them, which show the kit at work.
 const CONTENTS: [(&str, &str); 3] = [
@@ -23,16 +22,26 @@ const CONTENTS: [(&str, &str); 3] = [
 ];
 
 fn main() -> Result<()> {
-    let out: PathBuf = std::env::args_os().nth(1).context("usage: render_samples OUT_DIR")?.into();
-    let view = View::new(Arc::new(Assets::load()?), filters::register)?;
+    let out: PathBuf = std::env::args_os()
+        .nth(1)
+        .context("usage: render_samples OUT_DIR")?
+        .into();
+    let view = View::new(Arc::new(Assets::load()?))?;
     let mut pages = Vec::new();
     view.for_each_sample(|template, sample, text| {
         let (stem, extension) = template.rsplit_once('.').unwrap_or((template, "html"));
-        pages.push((format!("{}--{sample}.{extension}", stem.replace('/', "-")), text.to_owned()));
+        pages.push((
+            format!("{}--{sample}.{extension}", stem.replace('/', "-")),
+            text.to_owned(),
+        ));
     })?;
     let contents = contents()?;
     for (sample, mut page) in FramePage::samples() {
-        let name = if sample.starts_with("overview") { "overview" } else { "snapshots" };
+        let name = if sample.starts_with("overview") {
+            "overview"
+        } else {
+            "snapshots"
+        };
         page.content = CheckedHtml::assume_checked(contents.get(name).cloned().unwrap_or_default());
         pages.push((format!("plugin--{sample}.html"), view.render(&page)?));
         if sample == "snapshots" {
@@ -47,14 +56,23 @@ fn main() -> Result<()> {
     copy_assets(&out)
 }
 
+/// Renders them the way the runtime does for a plugin, markup policy included.
 fn contents() -> Result<BTreeMap<&'static str, String>> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    filters::register(&mut environment);
-    environment.add_template("portico/ui.html", UI_KIT)?;
     let render = |(name, source): (&'static str, &str)| -> Result<(&'static str, String)> {
-        let template = environment.template_from_named_str("content.html", source)?;
-        Ok((name, template.render(context! {})?))
+        let source = TemplateSource {
+            name: "page.html".to_owned(),
+            source: source.to_owned(),
+            samples: vec!["{}".to_owned()],
+        };
+        let templates = TemplateSet::compile(vec![source], &TemplateLimits::default())?;
+        let context = RenderContext::new("Europe/Berlin", "en");
+        let page = templates.render_page("page.html", "{}", &context, &Policy::new("/services/1/plugin/"))?;
+        anyhow::ensure!(
+            page.violations.is_empty(),
+            "{name}: the markup policy left out {:?}",
+            page.violations
+        );
+        Ok((name, page.html))
     };
     CONTENTS.into_iter().map(render).collect()
 }

@@ -77,7 +77,8 @@ impl Assets {
     pub fn from_files(files: impl IntoIterator<Item = (String, Bytes)>) -> Result<Self, AssetsError> {
         let mut found: HashMap<String, Bytes> = files.into_iter().collect();
         let manifest = found.remove("manifest.json").ok_or(AssetsError::NotBuilt)?;
-        let manifest: BTreeMap<String, String> = serde_json::from_slice(&manifest).map_err(AssetsError::Manifest)?;
+        let manifest: BTreeMap<String, String> =
+            serde_json::from_slice(&manifest).map_err(AssetsError::Manifest)?;
         if let Some(file) = manifest.values().find(|file| !found.contains_key(*file)) {
             return Err(AssetsError::Incomplete { file: file.clone() });
         }
@@ -108,9 +109,10 @@ impl Assets {
         let Some(asset) = self.files.get(file) else {
             let mut response = Response::new(Body::from("There is no such file.\n"));
             *response.status_mut() = StatusCode::NOT_FOUND;
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("text/plain; charset=utf-8"),
+            );
             return response;
         };
         let accepted = encoding::best(request, asset.brotli.is_some(), asset.gzip.is_some());
@@ -123,10 +125,15 @@ impl Assets {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, asset.content_type.clone());
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        headers
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        );
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
         if let Some(encoding) = encoding {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
@@ -170,19 +177,26 @@ mod tests {
     }
 
     fn encoding_of(response: &Response<Body>) -> Option<&str> {
-        response.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap())
+        response
+            .headers()
+            .get(header::CONTENT_ENCODING)
+            .map(|value| value.to_str().unwrap())
     }
 
     #[test]
     fn a_folder_without_a_manifest_says_how_to_build_it() {
-        let error = Assets::from_files([(".gitkeep".to_owned(), Bytes::new())]).err().unwrap();
+        let error = Assets::from_files([(".gitkeep".to_owned(), Bytes::new())])
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("cargo xtask build"), "{error}");
     }
 
     #[test]
     fn a_manifest_that_names_a_missing_file_is_refused() {
         let manifest = Bytes::from(r#"{"app.css":"app-2.css"}"#);
-        let error = Assets::from_files([("manifest.json".to_owned(), manifest)]).err().unwrap();
+        let error = Assets::from_files([("manifest.json".to_owned(), manifest)])
+            .err()
+            .unwrap();
         assert!(matches!(error, AssetsError::Incomplete { file } if file == "app-2.css"));
     }
 
@@ -191,18 +205,43 @@ mod tests {
         let assets = assets();
         let response = assets.response("app-1.css", &accept("gzip, deflate, br"));
         assert_eq!(encoding_of(&response), Some("br"));
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
-        assert!(response.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
-        assert_eq!(encoding_of(&assets.response("app-1.css", &accept("br;q=0, gzip"))), Some("gzip"));
-        assert_eq!(encoding_of(&assets.response("app-1.css", &HeaderMap::new())), None);
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "text/css; charset=utf-8"
+        );
+        assert!(
+            response.headers()[header::CACHE_CONTROL]
+                .to_str()
+                .unwrap()
+                .contains("immutable")
+        );
+        assert_eq!(
+            encoding_of(&assets.response("app-1.css", &accept("br;q=0, gzip"))),
+            Some("gzip")
+        );
+        assert_eq!(
+            encoding_of(&assets.response("app-1.css", &HeaderMap::new())),
+            None
+        );
         assert_eq!(encoding_of(&assets.response("inter.woff2", &accept("br"))), None);
     }
 
     #[test]
     fn names_that_are_no_asset_are_not_found() {
         let assets = assets();
-        for name in ["app.css", ".gitkeep", "manifest.json", "app-1.css.br", "../Cargo.toml", ""] {
-            assert_eq!(assets.response(name, &HeaderMap::new()).status(), StatusCode::NOT_FOUND, "{name}");
+        for name in [
+            "app.css",
+            ".gitkeep",
+            "manifest.json",
+            "app-1.css.br",
+            "../Cargo.toml",
+            "",
+        ] {
+            assert_eq!(
+                assets.response(name, &HeaderMap::new()).status(),
+                StatusCode::NOT_FOUND,
+                "{name}"
+            );
         }
     }
 

@@ -42,6 +42,10 @@ pub struct ActivityPage {
 impl Template for ActivityPage {
     const NAME: &'static str = "activity.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let entry = |at, who: &str, from: Option<&str>, what: &str, detail: Option<&str>, outcome| Entry {
             at,
@@ -55,10 +59,38 @@ impl Template for ActivityPage {
         let failed = Status::new("Failed", Tone::Danger).with_note("The storage is full");
         let ada = "Ada Lindqvist";
         let entries = vec![
-            entry(1_764_000_600, ada, Some("198.51.100.7"), "Snapshot requested", Some("before-upgrade"), done()),
-            entry(1_764_000_300, "The panel", None, "Snapshot removed", Some("Its lifetime was over"), done()),
-            entry(1_763_990_000, ada, Some("2001:db8::7"), "Backup requested", None, failed),
-            entry(1_763_900_000, ada, Some("2001:db8::7"), "Console opened", None, Status::new("Refused", Tone::Warning)),
+            entry(
+                1_764_000_600,
+                ada,
+                Some("198.51.100.7"),
+                "Snapshot requested",
+                Some("before-upgrade"),
+                done(),
+            ),
+            entry(
+                1_764_000_300,
+                "The panel",
+                None,
+                "Snapshot removed",
+                Some("Its lifetime was over"),
+                done(),
+            ),
+            entry(
+                1_763_990_000,
+                ada,
+                Some("2001:db8::7"),
+                "Backup requested",
+                None,
+                failed,
+            ),
+            entry(
+                1_763_900_000,
+                ada,
+                Some("2001:db8::7"),
+                "Console opened",
+                None,
+                Status::new("Refused", Tone::Warning),
+            ),
         ];
         let page = |entries, newer_href, older_href| Self {
             page: Page::sample(),
@@ -69,7 +101,10 @@ impl Template for ActivityPage {
         };
         let older = Url::activity(&SAMPLE_ID, Some("1763900000-4"));
         vec![
-            ("several", page(entries, Some(Url::activity(&SAMPLE_ID, None)), Some(older))),
+            (
+                "several",
+                page(entries, Some(Url::activity(&SAMPLE_ID, None)), Some(older)),
+            ),
             ("empty", page(Vec::new(), None, None)),
         ]
     }

@@ -43,8 +43,12 @@ impl ErrorView {
 
     /// 404.
     pub fn not_found() -> Self {
-        Self::new("help-circle", "Not found", "There is nothing at this address, or it is not yours.")
-            .back(Url::services(), "Back to your services")
+        Self::new(
+            "help-circle",
+            "Not found",
+            "There is nothing at this address, or it is not yours.",
+        )
+        .back(Url::services(), "Back to your services")
     }
 
     /// 423: another operation works on the machine.
@@ -54,14 +58,19 @@ impl ErrorView {
 
     /// 429; `retry_after` in seconds.
     pub fn too_many_requests(retry_after: u64) -> Self {
-        let mut error = Self::new("hourglass", "Too many requests", "That was too often in a short time.");
+        let mut error = Self::new(
+            "hourglass",
+            "Too many requests",
+            "That was too often in a short time.",
+        );
         error.retry_after = Some(retry_after);
         error
     }
 
     /// 503: all places for this are taken; `retry_after` in seconds.
     pub fn overloaded(retry_after: u64, retry: Url) -> Self {
-        let mut error = Self::new("hourglass", "Just a moment", "There is more to do than usual.").retry(retry);
+        let mut error =
+            Self::new("hourglass", "Just a moment", "There is more to do than usual.").retry(retry);
         error.retry_after = Some(retry_after);
         error
     }
@@ -130,21 +139,55 @@ pub struct ErrorFragment {
 impl Template for ErrorPage {
     const NAME: &'static str = "error.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let overview = || Url::plugin(&SAMPLE_ID, "overview");
-        let inside = |error| Self { page: Page::sample(), service: Some(ServiceNav::sample("backups")), error };
-        let outside = |error| Self { page: Page::sample(), service: None, error };
-        let anonymous = |error| Self { page: Page::anonymous(super::page::Theme::Auto), service: None, error };
+        let inside = |error| Self {
+            page: Page::sample(),
+            service: Some(ServiceNav::sample("backups")),
+            error,
+        };
+        let outside = |error| Self {
+            page: Page::sample(),
+            service: None,
+            error,
+        };
+        let anonymous = |error| Self {
+            page: Page::anonymous(super::page::Theme::Auto),
+            service: None,
+            error,
+        };
         vec![
             ("access-denied", inside(ErrorView::access_denied(overview()))),
-            ("went-wrong", inside(ErrorView::something_went_wrong("7c1f0a52e9d3", Some(overview())))),
+            (
+                "went-wrong",
+                inside(ErrorView::something_went_wrong("7c1f0a52e9d3", Some(overview()))),
+            ),
             ("overloaded", inside(ErrorView::overloaded(2, overview()))),
-            ("busy", inside(ErrorView::busy("A backup is running. It must end first.", overview()))),
+            (
+                "busy",
+                inside(ErrorView::busy(
+                    "A backup is running. It must end first.",
+                    overview(),
+                )),
+            ),
             ("not-found", outside(ErrorView::not_found())),
             ("too-many", anonymous(ErrorView::too_many_requests(1))),
             ("refused", anonymous(ErrorView::refused())),
-            ("internal", outside(ErrorView::something_went_wrong("7c1f0a52e9d3", None))),
-            ("other", outside(ErrorView::other("Too large", "What was sent is larger than this page takes."))),
+            (
+                "internal",
+                outside(ErrorView::something_went_wrong("7c1f0a52e9d3", None)),
+            ),
+            (
+                "other",
+                outside(ErrorView::other(
+                    "Too large",
+                    "What was sent is larger than this page takes.",
+                )),
+            ),
         ]
     }
 }
@@ -154,6 +197,11 @@ impl Template for ErrorFragment {
 
     fn samples() -> Vec<(&'static str, Self)> {
         let retry = Some(Url::plugin(&SAMPLE_ID, "overview"));
-        vec![("went-wrong", Self { error: ErrorView::something_went_wrong("7c1f0a52e9d3", retry) })]
+        vec![(
+            "went-wrong",
+            Self {
+                error: ErrorView::something_went_wrong("7c1f0a52e9d3", retry),
+            },
+        )]
     }
 }

@@ -24,12 +24,18 @@ pub struct FramePage {
 /// Context of `frame_head.html`: the answer of [`super::urls::pattern::SERVICE_LIVE`].
 #[derive(Debug, Serialize)]
 pub struct FrameHeadFragment {
+    /// IANA name of the zone that times are shown in.
+    pub time_zone: String,
     /// State, buttons, jobs.
     pub head: Head,
 }
 
 impl Template for FramePage {
     const NAME: &'static str = "frame.html";
+
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
 
     fn samples() -> Vec<(&'static str, Self)> {
         let sample = |active: &str, head: Head| Self {
@@ -41,15 +47,27 @@ impl Template for FramePage {
         };
         let mut told = sample("snapshots", Head::sample(false).with_sample_job(None));
         let text = "The snapshot is being taken.".to_owned();
-        told.page.flash = vec![Flash { tone: Tone::Success, text }];
+        told.page.flash = vec![Flash {
+            tone: Tone::Success,
+            text,
+        }];
         told.page.fast = true;
         vec![
             ("overview", sample("overview", Head::sample(true))),
-            ("overview-busy", sample("overview", Head::sample(true).with_sample_job(Some(0.37)))),
+            (
+                "overview-busy",
+                sample("overview", Head::sample(true).with_sample_job(Some(0.37))),
+            ),
             ("snapshots", sample("snapshots", Head::sample(false))),
             ("snapshots-told", told),
-            ("snapshots-done", sample("snapshots", Head::sample(false).with_sample_outcome(true))),
-            ("snapshots-failed", sample("snapshots", Head::sample(false).with_sample_outcome(false))),
+            (
+                "snapshots-done",
+                sample("snapshots", Head::sample(false).with_sample_outcome(true)),
+            ),
+            (
+                "snapshots-failed",
+                sample("snapshots", Head::sample(false).with_sample_outcome(false)),
+            ),
         ]
     }
 }
@@ -57,10 +75,26 @@ impl Template for FramePage {
 impl Template for FrameHeadFragment {
     const NAME: &'static str = "frame_head.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         vec![
-            ("overview", Self { head: Head::sample(true) }),
-            ("busy", Self { head: Head::sample(false).with_sample_job(Some(0.37)) }),
+            (
+                "overview",
+                Self {
+                    time_zone: "Europe/Berlin".to_owned(),
+                    head: Head::sample(true),
+                },
+            ),
+            (
+                "busy",
+                Self {
+                    time_zone: "Europe/Berlin".to_owned(),
+                    head: Head::sample(false).with_sample_job(Some(0.37)),
+                },
+            ),
         ]
     }
 }

@@ -22,10 +22,22 @@ pub struct LoginPage {
 impl Template for LoginPage {
     const NAME: &'static str = "login.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let page = || Page::anonymous(Theme::Auto);
         vec![
-            ("empty", Self { page: page(), error: None, email: String::new(), next: None }),
+            (
+                "empty",
+                Self {
+                    page: page(),
+                    error: None,
+                    email: String::new(),
+                    next: None,
+                },
+            ),
             (
                 "refused",
                 Self {

@@ -2,7 +2,6 @@
 //!
 //! Mails of plugins are not here; these are sent by the host itself.
 
-use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::{Template, View, ViewError};
@@ -22,12 +21,22 @@ impl View {
     /// # Errors
     /// The template failed: a defect of the panel.
     pub fn mail<T: Template>(&self, context: &T) -> Result<Mail, ViewError> {
-        let failed = |source| ViewError { template: T::NAME, source };
+        let failed = |source| ViewError {
+            template: T::NAME,
+            source,
+        };
         let template = self.environment.get_template(T::NAME).map_err(failed)?;
-        let mut rendered = template.render_captured(Serde(context)).map_err(failed)?;
-        let mut block = |name| rendered.with_state_mut(|state| state.render_block(name)).map_err(failed);
+        let mut rendered = template.render_captured(super::data(context)).map_err(failed)?;
+        let mut block = |name| {
+            rendered
+                .with_state_mut(|state| state.render_block(name))
+                .map_err(failed)
+        };
         let (subject, body) = (block("subject")?, block("body")?);
-        Ok(Mail { subject: subject.split_whitespace().collect::<Vec<_>>().join(" "), body })
+        Ok(Mail {
+            subject: subject.split_whitespace().collect::<Vec<_>>().join(" "),
+            body,
+        })
     }
 }
 
@@ -53,6 +62,8 @@ pub struct NewPassword {
 /// A scheduled or long operation failed.
 #[derive(Debug, Serialize)]
 pub struct JobFailed {
+    /// IANA name of the zone that times are shown in.
+    pub time_zone: String,
     /// The panel's name.
     pub product_name: String,
     /// The customer's name.
@@ -74,6 +85,8 @@ pub struct JobFailed {
 /// The password of the customer's account was changed.
 #[derive(Debug, Serialize)]
 pub struct PasswordChanged {
+    /// IANA name of the zone that times are shown in.
+    pub time_zone: String,
     /// The panel's name.
     pub product_name: String,
     /// The panel's address.
@@ -106,8 +119,13 @@ impl Template for NewPassword {
 impl Template for JobFailed {
     const NAME: &'static str = "mail/job_failed.txt";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let sample = Self {
+            time_zone: "Europe/Berlin".to_owned(),
             product_name: "Portico".to_owned(),
             name: "Ada Lindqvist".to_owned(),
             service: "web-1.example.net".to_owned(),
@@ -124,8 +142,13 @@ impl Template for JobFailed {
 impl Template for PasswordChanged {
     const NAME: &'static str = "mail/password_changed.txt";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let sample = Self {
+            time_zone: "Europe/Berlin".to_owned(),
             product_name: "Portico".to_owned(),
             panel_url: "https://panel.example.net".to_owned(),
             name: "Ada Lindqvist".to_owned(),

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use portico_runtime::template::{RenderContext, filters};
 use serde::{Serialize, Serializer};
 
 use crate::assets::Assets;
@@ -43,6 +44,11 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 pub trait Template: Serialize + Sized {
     /// The template's name, the path under `templates/`.
     const NAME: &'static str;
+
+    /// IANA name of the time zone that the filter `datetime` shows times in; none where there are no times.
+    fn time_zone(&self) -> Option<&str> {
+        None
+    }
 
     /// Named examples, between them every branch of the template. They are rendered by tests and at start.
     fn samples() -> Vec<(&'static str, Self)>;
@@ -81,6 +87,12 @@ impl Serialize for CheckedHtml {
     }
 }
 
+/// What a template sees: the context, and behind it the time zone for the filters.
+fn data<T: Template>(context: &T) -> Value {
+    let render = RenderContext::new(context.time_zone().unwrap_or("UTC"), "en");
+    filters::with_context(Value::from(Serde(context)), &render)
+}
+
 /// All templates of the panel.
 pub struct View {
     environment: Environment<'static>,
@@ -89,25 +101,26 @@ pub struct View {
 impl View {
     /// Parses all templates.
     ///
-    /// `filters` adds what templates use beyond minijinja's own: `datetime`, `iso`, `duration`, `gib`, `rate` and
-    /// `percent`, the same that plugins' templates get.
+    /// They have minijinja's own filters, and those for times and sizes that plugins' templates get too.
     ///
     /// # Errors
     /// A template does not parse.
-    pub fn new(assets: Arc<Assets>, filters: impl FnOnce(&mut Environment<'static>)) -> Result<Self, BuildError> {
+    pub fn new(assets: Arc<Assets>) -> Result<Self, BuildError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+        environment.set_auto_escape_callback(|name| match name.rsplit_once('.') {
+            Some((_, "html")) => AutoEscape::Html,
+            _ => AutoEscape::None,
         });
         environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build()?);
-        filters(&mut environment);
+        filters::register(&mut environment);
         environment.add_global("urls", Value::from(Serde(urls::Fixed::new())));
         environment.add_function("asset", move |name: String| {
             // Hashed names need no escaping; without the mark every slash would become an entity.
-            assets.url(&name).map(|url| Value::from_safe_string(url.to_string())).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidOperation, format!("there is no asset `{name}`"))
-            })
+            assets
+                .url(&name)
+                .map(|url| Value::from_safe_string(url.to_string()))
+                .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("there is no asset `{name}`")))
         });
         environment.add_template("portico/ui.html", UI_KIT)?;
         for (name, source) in templates::PAGES {
@@ -121,9 +134,12 @@ impl View {
     /// # Errors
     /// The template failed: a defect of the panel.
     pub fn render<T: Template>(&self, context: &T) -> Result<String, ViewError> {
-        let failed = |source| ViewError { template: T::NAME, source };
+        let failed = |source| ViewError {
+            template: T::NAME,
+            source,
+        };
         let template = self.environment.get_template(T::NAME).map_err(failed)?;
-        template.render(Serde(context)).map_err(failed)
+        template.render(data(context)).map_err(failed)
     }
 
     /// Renders every template with every sample, so that a damaged one is found at start and not by a customer.
@@ -158,6 +174,12 @@ impl View {
             each(T::NAME, name, &self.render(&sample)?);
         }
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").finish_non_exhaustive()
     }
 }
 

@@ -62,8 +62,16 @@ impl SignedIn {
         let mut words = name.split_whitespace();
         let first = words.next().and_then(|word| word.chars().next());
         let last = words.next_back().and_then(|word| word.chars().next());
-        let initials: String = first.into_iter().chain(last).flat_map(char::to_uppercase).collect();
-        Self { initials, email: email.into(), name }
+        let initials: String = first
+            .into_iter()
+            .chain(last)
+            .flat_map(char::to_uppercase)
+            .collect();
+        Self {
+            initials,
+            email: email.into(),
+            name,
+        }
     }
 }
 

@@ -78,6 +78,10 @@ pub struct ProfilePage {
 impl Template for ProfilePage {
     const NAME: &'static str = "profile.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let session = |agent: &str, address: &str, current| SessionRow {
             agent: agent.to_owned(),
@@ -90,13 +94,23 @@ impl Template for ProfilePage {
         let own = || session("Firefox on Linux", "198.51.100.7", true);
         let settings = Settings {
             time_zone: "Europe/Berlin".to_owned(),
-            time_zones: ["Europe/Berlin", "Europe/London", "UTC"].map(str::to_owned).to_vec(),
+            time_zones: ["Europe/Berlin", "Europe/London", "UTC"]
+                .map(str::to_owned)
+                .to_vec(),
             time_zone_error: None,
             locale: "en".to_owned(),
-            locales: vec![Choice { value: "en".to_owned(), label: "English".to_owned() }],
+            locales: vec![Choice {
+                value: "en".to_owned(),
+                label: "English".to_owned(),
+            }],
             locale_error: None,
         };
-        let password = PasswordForm { min_length: 12, current_error: None, new_error: None, repeat_error: None };
+        let password = PasswordForm {
+            min_length: 12,
+            current_error: None,
+            new_error: None,
+            repeat_error: None,
+        };
         let mut page = Page::sample();
         page.section = Section::Profile;
         let refused = Self {
@@ -115,7 +129,12 @@ impl Template for ProfilePage {
             sessions: vec![own()],
         };
         let phone = session("Safari on iPhone", "2001:db8::7", false);
-        let usual = Self { page, settings, password, sessions: vec![own(), phone] };
+        let usual = Self {
+            page,
+            settings,
+            password,
+            sessions: vec![own(), phone],
+        };
         vec![("usual", usual), ("refused", refused)]
     }
 }

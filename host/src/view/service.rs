@@ -21,7 +21,11 @@ pub struct Status {
 impl Status {
     /// A state without a note.
     pub fn new(label: impl Into<String>, tone: Tone) -> Self {
-        Self { label: label.into(), tone, note: None }
+        Self {
+            label: label.into(),
+            tone,
+            note: None,
+        }
     }
 
     /// Adds a note.
@@ -70,18 +74,27 @@ pub struct Action {
 impl Action {
     /// A way to another page.
     pub fn link(label: impl Into<String>, icon: impl Into<String>, href: Url) -> Self {
-        Self { href: Some(href), ..Self::bare(label.into(), icon.into(), Tone::Muted) }
+        Self {
+            href: Some(href),
+            ..Self::bare(label.into(), icon.into(), Tone::Muted)
+        }
     }
 
     /// An action that takes effect at once.
     pub fn post(label: impl Into<String>, icon: impl Into<String>, tone: Tone, action: Url) -> Self {
-        Self { post_action: Some(action), ..Self::bare(label.into(), icon.into(), tone) }
+        Self {
+            post_action: Some(action),
+            ..Self::bare(label.into(), icon.into(), tone)
+        }
     }
 
     /// Asks before it acts.
     #[must_use]
     pub fn confirmed(mut self, title: impl Into<String>, message: impl Into<String>) -> Self {
-        self.confirm = Some(Confirm { title: title.into(), message: message.into() });
+        self.confirm = Some(Confirm {
+            title: title.into(),
+            message: message.into(),
+        });
         self
     }
 

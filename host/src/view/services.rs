@@ -51,9 +51,24 @@ fn sample_rows() -> Vec<ServiceRow> {
     };
     let unknown = Status::new("Unknown", Tone::Warning).with_note("last seen running 4 minutes ago");
     vec![
-        row("web-1.example.net", Status::new("Running", Tone::Success), &["203.0.113.10"], "Pro 4"),
-        row("db-1.example.net", Status::new("Stopped", Tone::Muted), &["203.0.113.11", "2001:db8:11::1"], "Pro 8"),
-        row("build.example.net", Status::new("Paused", Tone::Info), &["203.0.113.12"], "Basic"),
+        row(
+            "web-1.example.net",
+            Status::new("Running", Tone::Success),
+            &["203.0.113.10"],
+            "Pro 4",
+        ),
+        row(
+            "db-1.example.net",
+            Status::new("Stopped", Tone::Muted),
+            &["203.0.113.11", "2001:db8:11::1"],
+            "Pro 8",
+        ),
+        row(
+            "build.example.net",
+            Status::new("Paused", Tone::Info),
+            &["203.0.113.12"],
+            "Basic",
+        ),
         row("<b>old & \"quoted\"</b>", unknown, &[], "Basic"),
     ]
 }
@@ -61,15 +76,37 @@ fn sample_rows() -> Vec<ServiceRow> {
 impl Template for ServicesPage {
     const NAME: &'static str = "services.html";
 
+    fn time_zone(&self) -> Option<&str> {
+        Some(&self.page.time_zone)
+    }
+
     fn samples() -> Vec<(&'static str, Self)> {
         let mut told = Page::sample();
         told.flash = vec![
-            Flash { tone: Tone::Success, text: "You are signed in.".to_owned() },
-            Flash { tone: Tone::Danger, text: "Another message, <em>escaped</em>.".to_owned() },
+            Flash {
+                tone: Tone::Success,
+                text: "You are signed in.".to_owned(),
+            },
+            Flash {
+                tone: Tone::Danger,
+                text: "Another message, <em>escaped</em>.".to_owned(),
+            },
         ];
         vec![
-            ("several", Self { page: Page::sample(), services: sample_rows() }),
-            ("empty", Self { page: told, services: Vec::new() }),
+            (
+                "several",
+                Self {
+                    page: Page::sample(),
+                    services: sample_rows(),
+                },
+            ),
+            (
+                "empty",
+                Self {
+                    page: told,
+                    services: Vec::new(),
+                },
+            ),
         ]
     }
 }
@@ -78,6 +115,14 @@ impl Template for ServicesFragment {
     const NAME: &'static str = "services_list.html";
 
     fn samples() -> Vec<(&'static str, Self)> {
-        vec![("several", Self { services: sample_rows() }), ("empty", Self { services: Vec::new() })]
+        vec![
+            (
+                "several",
+                Self {
+                    services: sample_rows(),
+                },
+            ),
+            ("empty", Self { services: Vec::new() }),
+        ]
     }
 }

@@ -48,7 +48,11 @@ pub mod pattern {
 }
 
 /// What may stand in one segment of a path without encoding: the unreserved characters of RFC 3986.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// An address within the panel: absolute path, and a query where the page has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,12 +92,18 @@ impl Url {
 
     /// [`pattern::SERVICE_LIVE`] for the page of `plugin`, since the overview shows more than the others.
     pub fn service_live(id: &impl fmt::Display, plugin: &str) -> Self {
-        Self(format!("/services/{}/-/live?plugin={}", segment(id), segment(plugin)))
+        Self(format!(
+            "/services/{}/-/live?plugin={}",
+            segment(id),
+            segment(plugin)
+        ))
     }
 
     /// [`pattern::ACTIVITY`]; `before` is the position that the page starts after.
     pub fn activity(id: &impl fmt::Display, before: Option<&str>) -> Self {
-        let query = before.map(|before| format!("?before={}", segment(before))).unwrap_or_default();
+        let query = before
+            .map(|before| format!("?before={}", segment(before)))
+            .unwrap_or_default();
         Self(format!("/services/{}/-/activity{query}", segment(id)))
     }
 
@@ -215,9 +225,9 @@ mod tests {
             pattern::REVOKE_OTHERS,
             pattern::ASSET,
         ];
-        let router = patterns
-            .into_iter()
-            .fold(Router::new(), |router, pattern| router.route(pattern, get(move || async move { pattern })));
+        let router = patterns.into_iter().fold(Router::new(), |router, pattern| {
+            router.route(pattern, get(move || async move { pattern }))
+        });
         let request = Request::builder().uri(url.as_str()).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         String::from_utf8(to_bytes(response.into_body(), 1024).await.unwrap().to_vec()).unwrap()
@@ -237,7 +247,10 @@ mod tests {
             (Url::activity(&id, None), pattern::ACTIVITY),
             (Url::activity(&id, Some("17:3")), pattern::ACTIVITY),
             (Url::plugin(&id, "snapshots"), pattern::PLUGIN),
-            (Url::plugin_path(&id, "snapshots", "remove/a b"), pattern::PLUGIN_PATH),
+            (
+                Url::plugin_path(&id, "snapshots", "remove/a b"),
+                pattern::PLUGIN_PATH,
+            ),
             (Url::profile(), pattern::PROFILE),
             (Url::password(), pattern::PASSWORD),
             (Url::revoke_session(&"abc"), pattern::REVOKE_SESSION),
@@ -252,14 +265,28 @@ mod tests {
     #[test]
     fn parts_from_outside_cannot_leave_their_segment() {
         assert_eq!(Url::service(&"../x?y#z").as_str(), "/services/..%2Fx%3Fy%23z");
-        assert_eq!(Url::plugin_path(&"1", "p", "../../profile").as_str(), "/services/1/p/profile");
+        assert_eq!(
+            Url::plugin_path(&"1", "p", "../../profile").as_str(),
+            "/services/1/p/profile"
+        );
     }
 
     #[test]
     fn an_address_from_a_client_that_leads_elsewhere_is_refused() {
-        for value in ["https://evil.example/", "//evil.example", "/\\evil.example", "", "x", "/a\nb", "/a b"] {
+        for value in [
+            "https://evil.example/",
+            "//evil.example",
+            "/\\evil.example",
+            "",
+            "x",
+            "/a\nb",
+            "/a b",
+        ] {
             assert_eq!(Url::from_client(value), None, "{value:?}");
         }
-        assert_eq!(Url::from_client("/services/1?page=2").unwrap().as_str(), "/services/1?page=2");
+        assert_eq!(
+            Url::from_client("/services/1?page=2").unwrap().as_str(),
+            "/services/1?page=2"
+        );
     }
 }

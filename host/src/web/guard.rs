@@ -1,10 +1,13 @@
 //! What stands around every request: its id, the security headers of its answer, and the check that a request that
 //! changes something came from a page of this panel.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use rand::Rng;
 use tracing::Instrument;
 
@@ -24,7 +27,9 @@ pub async fn around(State(app): State<App>, mut request: Request, next: Next) ->
     let id = RequestId(format!("{:012x}", rand::rng().next_u64() & 0xffff_ffff_ffff));
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("http", request_id = %id.0, method = %request.method());
-    let mut response = next.run(request).instrument(span).await;
+    let asked = request.headers().clone();
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = span.in_scope(|| super::error::render(&app, &asked, &id.0, response));
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -33,9 +38,18 @@ pub async fn around(State(app): State<App>, mut request: Request, next: Next) ->
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     set(header::REFERRER_POLICY, "same-origin");
-    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    set(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()");
+    set(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=()",
+    );
     // Pages hold a customer's data: no cache, shared or the browser's own, may show them after he has signed out.
     set(header::CACHE_CONTROL, "no-store");
     if app.site.is_https() {
@@ -47,6 +61,17 @@ pub async fn around(State(app): State<App>, mut request: Request, next: Next) ->
     response
 }
 
+/// Turns a panic of a handler into a 500: the process and every other request go on.
+pub async fn caught(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!("a handler panicked");
+            (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n").into_response()
+        }
+    }
+}
+
 /// Refuses a request with an unsafe method that another site caused.
 ///
 /// Browsers tell by `Sec-Fetch-Site` since 2020 and by `Origin` on every POST; a request with neither comes from a
@@ -56,7 +81,10 @@ pub async fn same_origin(State(app): State<App>, request: Request, next: Next) -
     if is_safe || comes_from_here(request.headers(), app.site.origin()) {
         return next.run(request).await;
     }
-    tracing::warn!(path = request.uri().path(), "refused a request that did not come from a page of the panel");
+    tracing::warn!(
+        path = request.uri().path(),
+        "refused a request that did not come from a page of the panel"
+    );
     PageError::CrossOrigin.into_response()
 }
 

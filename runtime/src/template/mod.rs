@@ -267,7 +267,7 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     if name.starts_with(HOST_PREFIX) {
         return Err("`portico/` is the panel's");
     }
-    if !(name.ends_with(".html") || name.ends_with(".txt")) {
+    if !matches!(name.rsplit_once('.'), Some((_, "html" | "txt"))) {
         return Err("it must end in `.html` or `.txt`");
     }
     for segment in name.split('/') {

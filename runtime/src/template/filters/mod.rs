@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 use minijinja::functions::Function;
 use minijinja::value::{FunctionArgs, FunctionResult};
-use minijinja::{Environment, Error, State, Value, functions, tests};
+use minijinja::{Environment, Error, State, Value, tests};
 
 pub use panel::{register, with_context};
 
@@ -152,6 +152,6 @@ pub(super) fn all(environment: &mut Environment<'static>) -> Registered {
     registry.test("true", tests::is_true);
     registry.test("undefined", tests::is_undefined);
 
-    registry.environment.add_function("range", functions::range);
+    registry.environment.add_function("range", list::range);
     registry.registered
 }

@@ -15,13 +15,28 @@ pub(super) async fn alive() -> &'static str {
 /// whose cluster is down still shows pages that say so.
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
     let mut problems = Vec::new();
-    if app.parts.store.get(Table::Meta, &Key::text("ready")).await.is_err() {
+    if app
+        .parts
+        .store
+        .get(Table::Meta, &Key::text("ready"))
+        .await
+        .is_err()
+    {
         problems.push("the store does not answer".to_owned());
     }
-    problems.extend(app.plugins.set().broken.keys().map(|id| format!("plugin `{id}` is not loaded")));
+    problems.extend(
+        app.plugins
+            .set()
+            .broken
+            .keys()
+            .map(|id| format!("plugin `{id}` is not loaded")),
+    );
     if problems.is_empty() {
         (StatusCode::OK, "ready\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", problems.join("\n")))
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{}\n", problems.join("\n")),
+        )
     }
 }

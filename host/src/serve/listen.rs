@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -27,7 +28,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 256;
 
 /// The server for customers.
-pub async fn public(
+pub(super) async fn public(
     config: &ServerConfig,
     router: Router,
     stop: CancellationToken,
@@ -42,7 +43,7 @@ pub async fn public(
 }
 
 /// A server without TLS.
-pub async fn plain(
+pub(super) async fn plain(
     address: SocketAddr,
     router: Router,
     stop: CancellationToken,
@@ -56,6 +57,7 @@ pub async fn plain(
 async fn serve<L>(listener: L, router: Router, stop: CancellationToken)
 where
     L: Listener<Addr = SocketAddr>,
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
 {
     let make = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, make).with_graceful_shutdown(stop.cancelled_owned());
@@ -65,7 +67,7 @@ where
 }
 
 /// The server on the Unix socket for commands, which only the panel's user may open.
-pub async fn socket(
+pub(super) async fn socket(
     path: &Path,
     router: Router,
     stop: CancellationToken,
@@ -133,6 +135,12 @@ impl TlsListener {
             }
         });
         Ok(Self { address, ready })
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 

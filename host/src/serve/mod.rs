@@ -59,7 +59,7 @@ impl Panel {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let key = sealing_key(config, &*entropy)?;
-        let cache_key = blake3::derive_key("portico 2026-11 compile cache", key.expose());
+        let cache_key = key.derive("portico 2026-11 compile cache");
         let sealer = Arc::new(Sealer::new(key));
         let vault = Vault::new(Arc::clone(&sealer));
         let options = SledOptions::new(config.store.database());
@@ -103,7 +103,7 @@ impl Panel {
         let mail = mail_worker(config, outbox, &vault, owner).await?;
 
         let assets = Arc::new(Assets::load()?);
-        let view = View::new(Arc::clone(&assets), portico_runtime::template::filters::register)?;
+        let view = View::new(Arc::clone(&assets))?;
         view.check().context("a page template does not render with its samples")?;
         let app = App::new(AppParts {
             site: Site::new(&config.server.public_url, config.server.trusted_proxies.clone()),

@@ -179,11 +179,10 @@ struct Programs {
 fn programs(root: &Path, release: bool) -> anyhow::Result<Programs> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).args([
+        // All of the workspace, as the tests do: another selection could give the dependencies other features, and
+        // they would be compiled a second time.
         "build",
-        "--package",
-        "portico-host",
-        "--package",
-        "pve-sim",
+        "--workspace",
         "--bins",
     ]);
     if release {

@@ -265,7 +265,8 @@ pub async fn live(
     let room = Room::open(&app, &signed, &id).await?;
     let head = room.head(&app, &which.plugin).await?;
     let fast = head.job.is_some();
-    let mut response = Html(app.view.render(&FrameHeadFragment { head })?).into_response();
+    let time_zone = signed.customer.time_zone.as_str().to_owned();
+    let mut response = Html(app.view.render(&FrameHeadFragment { time_zone, head })?).into_response();
     if fast {
         let name = HeaderName::from_static("hx-trigger");
         response.headers_mut().insert(name, HeaderValue::from_static("portico:fast"));

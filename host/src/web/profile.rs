@@ -238,6 +238,7 @@ fn browser(agent: &str) -> String {
 async fn tell(app: &App, signed: &Signed) {
     let now = app.parts.clock.now();
     let context = PasswordChanged {
+        time_zone: signed.customer.time_zone.as_str().to_owned(),
         product_name: app.product_name.clone(),
         panel_url: app.site.origin().to_owned(),
         name: signed.customer.name.clone(),

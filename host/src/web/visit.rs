@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
+use axum::serve::{IncomingStream, Listener};
 
 use super::error::{PageError, Failure};
 use super::guard::RequestId;
@@ -17,6 +19,19 @@ use crate::domain::Customer;
 use crate::secret::RandomId;
 use crate::view::page::{Page, SignedIn, Theme};
 use crate::view::urls::Url;
+
+/// The address of the other side of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+impl<L> Connected<IncomingStream<'_, L>> for Peer
+where
+    L: Listener<Addr = SocketAddr>,
+{
+    fn connect_info(stream: IncomingStream<'_, L>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
 
 /// The cookie of the session.
 pub const SESSION: &str = "portico_session";
@@ -69,7 +84,7 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, PageError> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>().map(|info| info.0.0);
         let Some(peer) = peer else { return Err(PageError::internal("the server did not say who is connected")) };
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let address = app.site.client(peer, &parts.headers);

@@ -249,6 +249,11 @@ pub mod log {
     use crate::log::Level;
     use crate::testing::Line;
 
+    /// What was written so far, for a message about a plugin that failed.
+    pub fn lines() -> Vec<Line> {
+        HOST.with_borrow(|host| host.as_ref().map(|host| host.log.clone()).unwrap_or_default())
+    }
+
     /// `log.write`.
     pub fn write(level: Level, message: &str, fields: &[(String, String)]) {
         HOST.with_borrow_mut(|host| {

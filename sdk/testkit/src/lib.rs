@@ -152,8 +152,8 @@ impl DerefMut for Kit {
     }
 }
 
-/// The icons of the UI kit.
-fn icons() -> std::collections::BTreeSet<String> {
+/// The icons of the UI kit, for [`Kit::install`].
+pub fn icons() -> std::collections::BTreeSet<String> {
     // A list of words in quotes; that it is one is seen in the panel's own tests.
     let list = include_str!("../../../web/icons.json");
     list.split('"').skip(1).step_by(2).map(str::to_owned).collect()

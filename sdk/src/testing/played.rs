@@ -1,4 +1,4 @@
-//! The host's functions, with the names and types of the contract, answered by the [`Host`](super::Host) of the thread.
+//! The host's functions, with the names and types of the contract, answered by the [`Host`] of the thread.
 //!
 //! The capability modules of this crate call these natively. The crate `portico-testkit` connects the real runtime to
 //! them. A plugin's tests have no need of them.

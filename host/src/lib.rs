@@ -1,9 +1,11 @@
 //! The panel itself: everything between the browser and the plugins, and between the plugins and the world.
 
 pub mod activity;
+pub mod admin;
 pub mod assets;
 pub mod auth;
 pub mod capability;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -1,19 +1,19 @@
-//! Listeners: for customers with or without TLS, for Prometheus, and the socket for commands.
+//! Listeners: for customers, with or without TLS, and for Prometheus.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 256;
 
 /// The server for customers.
-pub async fn public(
+pub(super) async fn public(
     config: &ServerConfig,
     router: Router,
     stop: CancellationToken,
@@ -42,7 +42,7 @@ pub async fn public(
 }
 
 /// A server without TLS.
-pub async fn plain(
+pub(super) async fn plain(
     address: SocketAddr,
     router: Router,
     stop: CancellationToken,
@@ -56,31 +56,13 @@ pub async fn plain(
 async fn serve<L>(listener: L, router: Router, stop: CancellationToken)
 where
     L: Listener<Addr = SocketAddr>,
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
 {
     let make = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, make).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = server.await {
         tracing::error!(%error, "a listener failed");
     }
-}
-
-/// The server on the Unix socket for commands, which only the panel's user may open.
-pub async fn socket(
-    path: &Path,
-    router: Router,
-    stop: CancellationToken,
-) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
-    let shown = path.display().to_string();
-    // A socket from a process that is gone; the store's lock says that there is no other one.
-    let _ = tokio::fs::remove_file(path).await;
-    let listener = UnixListener::bind(path).with_context(|| format!("cannot make the socket `{shown}`"))?;
-    tokio::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).await?;
-    Ok(async move {
-        let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the socket for commands failed");
-        }
-    })
 }
 
 fn tls(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
@@ -133,6 +115,12 @@ impl TlsListener {
             }
         });
         Ok(Self { address, ready })
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Options {
 }
 
 /// How long a program may take from its start to its first answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Builds, starts, waits for Ctrl-C.
 ///

@@ -4,7 +4,7 @@
 //! everything that only the real thing shows. Here the component is installed and called by the real runtime: imports,
 //! description, settings schemas, templates with their samples, the markup policy, every limit. What it works on is the
 //! same host in memory, and what is done with it is called the same: [`Kit`] is a
-//! [`Stand`](portico_sdk::testing::Stand).
+//! [`Stand`].
 //!
 //! Plugins in any language are welcome: the kit knows components, not Rust.
 //!

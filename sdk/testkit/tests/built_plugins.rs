@@ -23,6 +23,10 @@ fn file(id: &str) -> PathBuf {
     target.join(format!("plugins/{id}.wasm"))
 }
 
+#[expect(
+    clippy::panic,
+    reason = "a helper of the tests: what cannot be loaded ends the test"
+)]
 fn load(id: &str) -> Kit {
     let mut kit = Kit::load(file(id)).unwrap_or_else(|error| {
         panic!(

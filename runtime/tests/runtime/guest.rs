@@ -97,7 +97,8 @@ impl Guest {
         let world = resolve
             .select_world(&[package], Some("feature"))
             .expect("world `feature`");
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("metadata");
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .expect("metadata");
         ComponentEncoder::default()
             .validate(true)
             .module(&module)

@@ -80,14 +80,13 @@ impl Pool {
         deadline: Instant,
         queue: Queue,
     ) -> Result<OwnedSemaphorePermit, PluginError> {
-        match timeout_at(deadline, Arc::clone(semaphore).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            // No semaphore of this module is ever closed; if one were, there would be no room either.
-            Ok(Err(_)) | Err(_) => {
-                let retry_after = self.wait.max(Duration::from_secs(1));
-                Err(PluginError::Overloaded { queue, retry_after })
-            }
-        }
+        let permit = timeout_at(deadline, Arc::clone(semaphore).acquire_owned()).await;
+        // No semaphore of this module is ever closed; if one were, there would be no room either.
+        let Ok(Ok(permit)) = permit else {
+            let retry_after = self.wait.max(Duration::from_secs(1));
+            return Err(PluginError::Overloaded { queue, retry_after });
+        };
+        Ok(permit)
     }
 
     fn customer(&self, key: &str) -> Arc<Semaphore> {

@@ -324,7 +324,7 @@ impl Runtime {
         store.set_hostcall_fuel(limits.hostcall_fuel);
         store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(CallState::on_tick);
+        store.epoch_deadline_callback(|store| store.data().on_tick());
         let result = {
             let run = async {
                 let instance = pre.instantiate_async(&mut store).await;

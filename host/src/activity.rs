@@ -16,15 +16,25 @@ impl Activity {
     /// A customer has asked for a job.
     pub fn job_requested(self, batch: &mut Batch, job: &Job) -> Result<(), StoreError> {
         match job.actor {
-            Actor::Customer { .. } => self.entry(batch, job, job.created, Outcome::Requested, job.title.clone()),
+            Actor::Customer { .. } => {
+                self.entry(batch, job, job.created, Outcome::Requested, job.title.clone())
+            }
             Actor::System => Ok(()),
         }
     }
 
     /// A job has ended.
     pub fn job_ended(self, batch: &mut Batch, job: &Job, now: Timestamp) -> Result<(), StoreError> {
-        let outcome = if job.phase == Phase::Done { Outcome::Done } else { Outcome::Failed };
-        let text = if job.outcome.is_empty() { job.title.clone() } else { job.outcome.clone() };
+        let outcome = if job.phase == Phase::Done {
+            Outcome::Done
+        } else {
+            Outcome::Failed
+        };
+        let text = if job.outcome.is_empty() {
+            job.title.clone()
+        } else {
+            job.outcome.clone()
+        };
         self.entry(batch, job, now, outcome, text)
     }
 
@@ -36,7 +46,9 @@ impl Activity {
         outcome: Outcome,
         mut text: String,
     ) -> Result<(), StoreError> {
-        let Ok(action) = format!("{}.{}", job.plugin, job.kind).parse() else { return Ok(()) };
+        let Ok(action) = format!("{}.{}", job.plugin, job.kind).parse() else {
+            return Ok(());
+        };
         let (actor, ip) = match &job.actor {
             Actor::Customer { id, address } => (domain::Actor::Customer(id.clone()), *address),
             Actor::System => (domain::Actor::System, None),
@@ -44,7 +56,16 @@ impl Activity {
         if text.len() > ActivityEntry::MAX_TEXT {
             text.truncate(text.floor_char_boundary(ActivityEntry::MAX_TEXT));
         }
-        let entry = ActivityEntry { at, service: Some(job.service), actor, ip, action, target: None, outcome, text };
+        let entry = ActivityEntry {
+            at,
+            service: Some(job.service),
+            actor,
+            ip,
+            action,
+            target: None,
+            outcome,
+            text,
+        };
         Records::stage_activity(batch, &entry)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Time that one call may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimeLimits {
     /// Processor time of the guest and of the host functions it waits for, milliseconds, to the precision of `tick_ms`.
@@ -31,7 +32,7 @@ impl TimeLimits {
 }
 
 /// The bounds of the runtime. The defaults suit Rust plugins; components with an interpreter in them need more memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Time for a page or an action. Default 250 ms CPU, 10 s in all, 5 s for a host call.
@@ -87,7 +88,7 @@ pub struct Limits {
 }
 
 /// When a plugin that keeps failing is left alone. Only failures that are its own fault count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerLimits {
     /// Failures within the window that open the breaker, at least 1. Default 10.

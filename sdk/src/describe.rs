@@ -53,6 +53,9 @@ impl Description {
     }
 
     /// A right that a product can grant, with a title for the provider and the scopes it stands for.
+    ///
+    /// A scope that no permission stands for is granted wherever the plugin is enabled: name here what makes the
+    /// difference (`power.start`), and leave out what every page needs (`vm.read`).
     #[must_use]
     pub fn permission(mut self, name: &str, title: &str, scopes: &[&str]) -> Self {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();

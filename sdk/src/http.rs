@@ -10,22 +10,23 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bindings::portico::plugin::http as import;
-use crate::{Error, host};
+use crate::Error;
+use crate::bindings::portico::plugin::http as contract;
+use crate::import::http as import;
 
-pub use import::{Body, Method, Response, Value};
+pub use contract::{Body, Method, Response, Value};
 
 /// A request to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    inner: import::Request,
+    inner: contract::Request,
 }
 
 impl Request {
     /// A request of any method, with an empty body and a timeout of 10 seconds.
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         Self {
-            inner: import::Request {
+            inner: contract::Request {
                 method,
                 url: url.into(),
                 headers: Vec::new(),
@@ -92,9 +93,7 @@ impl Request {
     /// `denied` when the origin or a secret is not approved, `unavailable` when there was no answer, `quota` when it was
     /// longer than 256 KiB.
     pub fn send(self) -> Result<Response, Error> {
-        host!("http.send", import::send(&self.inner), |host| host
-            .http
-            .send(self))
+        import::send(&self.inner)
     }
 }
 

@@ -16,15 +16,16 @@
 //! }
 //! ```
 
-use crate::bindings::portico::plugin::jobs as import;
-use crate::{Error, JobKind, host};
+use crate::bindings::portico::plugin::jobs as contract;
+use crate::import::jobs as import;
+use crate::{Error, JobKind};
 
-pub use import::{Calendar, JobView as View, Phase, Weekday};
+pub use contract::{Calendar, JobView as View, Phase, Weekday};
 
 /// A job to be started.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    inner: import::JobSpec,
+    inner: contract::JobSpec,
 }
 
 impl Spec {
@@ -36,7 +37,7 @@ impl Spec {
     pub fn new<K: JobKind>(state: &K, title: &str) -> Result<Self, Error> {
         let state =
             serde_json::to_string(state).map_err(|error| Error::failed(format!("job state: {error}")))?;
-        let inner = import::JobSpec {
+        let inner = contract::JobSpec {
             kind: K::KIND.into(),
             title: title.into(),
             state,
@@ -76,8 +77,7 @@ impl Spec {
     /// # Errors
     /// `busy` when it is exclusive and another such job is under way, `conflict` when its key is taken.
     pub fn start(self) -> Result<String, Error> {
-        host!("jobs.start", import::start(&self.inner), |host| host
-            .start_job(self.inner))
+        import::start(&self.inner)
     }
 
     /// Starts it at a time, seconds since the epoch; a time in the past is now. Replaces a waiting job of the same key.
@@ -85,8 +85,7 @@ impl Spec {
     /// # Errors
     /// `quota` when too many wait.
     pub fn at(self, due: i64) -> Result<String, Error> {
-        host!("jobs.at", import::at(&self.inner, due), |host| host
-            .start_job_at(self.inner, due))
+        import::at(&self.inner, due)
     }
 
     /// Starts it at each time of a calendar. Replaces the calendar of the same key, which is needed.
@@ -94,8 +93,7 @@ impl Spec {
     /// # Errors
     /// `invalid` without a key, or when the calendar is wrong.
     pub fn every(self, calendar: &Calendar) -> Result<(), Error> {
-        host!("jobs.every", import::every(&self.inner, calendar), |host| host
-            .start_calendar(self.inner, calendar))
+        import::every(&self.inner, calendar)
     }
 }
 
@@ -104,7 +102,7 @@ impl Spec {
 /// # Errors
 /// `denied` only.
 pub fn list() -> Result<Vec<View>, Error> {
-    host!("jobs.list", import::list(), |host| Ok(host.job_views()))
+    import::list()
 }
 
 /// Removes a waiting job or a calendar by its key. One that is not there is no error.
@@ -112,5 +110,5 @@ pub fn list() -> Result<Vec<View>, Error> {
 /// # Errors
 /// `busy` when it runs.
 pub fn cancel(key: &str) -> Result<(), Error> {
-    host!("jobs.cancel", import::cancel(key), |host| host.cancel_job(key))
+    import::cancel(key)
 }

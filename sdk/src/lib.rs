@@ -147,17 +147,14 @@ pub mod prelude {
     };
 }
 
-/// Calls the host, or what plays it in native tests.
-macro_rules! host {
-    ($name:literal, $import:expr, $fake:expr) => {{
-        #[cfg(target_arch = "wasm32")]
-        {
-            $import
-        }
-        #[cfg(not(target_arch = "wasm32"))]
-        {
-            crate::testing::ask($name, $fake)
-        }
-    }};
+/// The functions that the capability modules call: those of the host, natively those that play it.
+pub(crate) mod import {
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) use crate::bindings::portico::plugin::{
+        http, jobs, log, mail, power, provision, snapshots, storage, vm,
+    };
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) use crate::testing::played::{
+        http, jobs, log, mail, power, provision, snapshots, storage, vm,
+    };
 }
-pub(crate) use host;

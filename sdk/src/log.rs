@@ -7,10 +7,7 @@ pub use crate::bindings::portico::plugin::log::Level;
 
 /// Writes a line. The macros are shorter.
 pub fn write(level: Level, message: &str, fields: &[(String, String)]) {
-    #[cfg(target_arch = "wasm32")]
-    crate::bindings::portico::plugin::log::write(level, message, fields);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::log(level, message, fields);
+    crate::import::log::write(level, message, fields);
 }
 
 /// Writes a line to the provider's log, with fields after a semicolon: `info!("kept {n}"; job = job.id)`.

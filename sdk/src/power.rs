@@ -3,17 +3,15 @@
 //! All functions start work and are allowed only in a step of an exclusive job; elsewhere they are `denied`. Hand the task
 //! to [`Step::wait_for`](crate::Step::wait_for).
 
-#[cfg(target_arch = "wasm32")]
-use crate::bindings::portico::plugin::power as import;
-use crate::{Error, Task, host};
+use crate::import::power as import;
+use crate::{Error, Task};
 
 /// Starts the VM.
 ///
 /// # Errors
 /// `busy` when another operation holds the VM, `unavailable` when nothing was started.
 pub fn start() -> Result<Task, Error> {
-    host!("power.start", import::start(), |host| host
-        .start_task("power.start", ""))
+    import::start()
 }
 
 /// Asks the guest to shut down and waits up to `timeout` seconds (10…600). A guest that does not obey makes the task fail
@@ -22,10 +20,7 @@ pub fn start() -> Result<Task, Error> {
 /// # Errors
 /// As [`start`].
 pub fn shutdown(timeout: u32) -> Result<Task, Error> {
-    host!("power.shutdown", import::shutdown(timeout), |host| {
-        crate::testing::check("timeout", (10..=600).contains(&timeout), "10 to 600 seconds")?;
-        host.start_task("power.shutdown", &timeout.to_string())
-    })
+    import::shutdown(timeout)
 }
 
 /// Switches the VM off at once. Unsaved data in the guest is lost.
@@ -33,8 +28,7 @@ pub fn shutdown(timeout: u32) -> Result<Task, Error> {
 /// # Errors
 /// As [`start`].
 pub fn stop() -> Result<Task, Error> {
-    host!("power.stop", import::stop(), |host| host
-        .start_task("power.stop", ""))
+    import::stop()
 }
 
 /// Asks the guest to shut down and starts it again. `timeout` as for [`shutdown`].
@@ -42,10 +36,7 @@ pub fn stop() -> Result<Task, Error> {
 /// # Errors
 /// As [`start`].
 pub fn reboot(timeout: u32) -> Result<Task, Error> {
-    host!("power.reboot", import::reboot(timeout), |host| {
-        crate::testing::check("timeout", (10..=600).contains(&timeout), "10 to 600 seconds")?;
-        host.start_task("power.reboot", &timeout.to_string())
-    })
+    import::reboot(timeout)
 }
 
 /// Resets the VM at once, as the button on a computer does.
@@ -53,6 +44,5 @@ pub fn reboot(timeout: u32) -> Result<Task, Error> {
 /// # Errors
 /// As [`start`].
 pub fn reset() -> Result<Task, Error> {
-    host!("power.reset", import::reset(), |host| host
-        .start_task("power.reset", ""))
+    import::reset()
 }

@@ -4,19 +4,18 @@
 //! [`create`], [`rollback`] and [`remove`] start work and are allowed only in a step of an exclusive job, as in
 //! [`power`](crate::power).
 
-use crate::bindings::portico::plugin::snapshots as import;
-use crate::{Error, Task, host};
+use crate::bindings::portico::plugin::snapshots as contract;
+use crate::import::snapshots as import;
+use crate::{Error, Task};
 
-pub use import::{Ability, Phase, Snapshot};
+pub use contract::{Ability, Phase, Snapshot};
 
 /// All snapshots, the oldest first, fresh from Proxmox.
 ///
 /// # Errors
 /// `unavailable` when Proxmox does not answer.
 pub fn list() -> Result<Vec<Snapshot>, Error> {
-    host!("snapshots.list", import::list(), |host| Ok(host
-        .snapshots
-        .clone()))
+    import::list()
 }
 
 /// Whether snapshots can be taken on this VM's storage, and what rolling back means there.
@@ -24,9 +23,7 @@ pub fn list() -> Result<Vec<Snapshot>, Error> {
 /// # Errors
 /// As [`list`].
 pub fn ability() -> Result<Ability, Error> {
-    host!("snapshots.feature", import::feature(), |host| Ok(host
-        .ability
-        .clone()))
+    import::feature()
 }
 
 /// Takes a snapshot. `name` has 2…40 characters: a letter, then letters, digits, `_` or `-`. `description` has at most
@@ -35,11 +32,7 @@ pub fn ability() -> Result<Ability, Error> {
 /// # Errors
 /// `conflict` when the name is taken, `busy` when another operation holds the VM.
 pub fn create(name: &str, description: &str, with_memory: bool) -> Result<Task, Error> {
-    host!(
-        "snapshots.create",
-        import::create(name, description, with_memory),
-        |host| { host.create_snapshot(name, description, with_memory) }
-    )
+    import::create(name, description, with_memory)
 }
 
 /// Goes back to a snapshot. A running VM is stopped hard, and its configuration of that time comes back: call
@@ -48,10 +41,7 @@ pub fn create(name: &str, description: &str, with_memory: bool) -> Result<Task, 
 /// # Errors
 /// `not-found` when it does not exist, `busy` when another operation holds the VM.
 pub fn rollback(name: &str) -> Result<Task, Error> {
-    host!("snapshots.rollback", import::rollback(name), |host| {
-        host.find_snapshot(name)?;
-        host.start_task("snapshots.rollback", name)
-    })
+    import::rollback(name)
 }
 
 /// Removes a snapshot.
@@ -59,8 +49,5 @@ pub fn rollback(name: &str) -> Result<Task, Error> {
 /// # Errors
 /// `not-found` when it is already gone, `busy` when another operation holds the VM.
 pub fn remove(name: &str) -> Result<Task, Error> {
-    host!("snapshots.remove", import::remove(name), |host| {
-        host.find_snapshot(name)?;
-        host.start_task("snapshots.remove", name)
-    })
+    import::remove(name)
 }

@@ -6,10 +6,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bindings::portico::plugin::storage as import;
-use crate::{Error, host};
+use crate::Error;
+use crate::bindings::portico::plugin::storage as contract;
+use crate::import::storage as import;
 
-pub use import::Scope;
+pub use contract::Scope;
 
 /// The space of this plugin and the service of the call.
 pub fn service() -> Space {
@@ -46,9 +47,7 @@ impl Space {
     /// # Errors
     /// `failed` when what is stored is no `T`.
     pub fn get<T: DeserializeOwned>(self, key: &str) -> Result<Option<Stored<T>>, Error> {
-        let entry = host!("storage.get", import::get(self.scope, key), |host| Ok(host
-            .store(self.scope)
-            .get(key)))?;
+        let entry = import::get(self.scope, key)?;
         entry.map(read).transpose()
     }
 
@@ -58,9 +57,7 @@ impl Space {
     /// `quota` when the space is full or the value too large, `invalid` for a bad key.
     pub fn set(self, key: &str, value: &impl Serialize) -> Result<u64, Error> {
         let bytes = write(value)?;
-        host!("storage.set", import::set(self.scope, key, &bytes), |host| host
-            .store(self.scope)
-            .set(key, bytes))
+        import::set(self.scope, key, &bytes)
     }
 
     /// Removes a value. Removing one that is not there is no error.
@@ -68,10 +65,7 @@ impl Space {
     /// # Errors
     /// `denied` only.
     pub fn delete(self, key: &str) -> Result<(), Error> {
-        host!("storage.delete", import::delete(self.scope, key), |host| {
-            host.store(self.scope).delete(key);
-            Ok(())
-        })
+        import::delete(self.scope, key)
     }
 
     /// The values whose key starts with `prefix` and is greater than `after`, in order of their keys. At most `limit`
@@ -85,11 +79,7 @@ impl Space {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Stored<T>>, Error> {
-        let entries = host!(
-            "storage.list",
-            import::list(self.scope, prefix, after, limit),
-            |host| { Ok(host.store(self.scope).list(prefix, after, limit)) }
-        )?;
+        let entries = import::list(self.scope, prefix, after, limit)?;
         entries.into_iter().map(read).collect()
     }
 
@@ -99,16 +89,12 @@ impl Space {
     /// `conflict` if not; else as [`Space::set`].
     pub fn swap(self, key: &str, expected: Option<u64>, value: &impl Serialize) -> Result<u64, Error> {
         let bytes = write(value)?;
-        host!(
-            "storage.compare-and-swap",
-            import::compare_and_swap(self.scope, key, expected, &bytes),
-            |host| host.store(self.scope).swap(key, expected, bytes)
-        )
+        import::compare_and_swap(self.scope, key, expected, &bytes)
     }
 }
 
-fn read<T: DeserializeOwned>(entry: import::Entry) -> Result<Stored<T>, Error> {
-    let import::Entry { key, value, version } = entry;
+fn read<T: DeserializeOwned>(entry: contract::Entry) -> Result<Stored<T>, Error> {
+    let contract::Entry { key, value, version } = entry;
     match serde_json::from_slice(&value) {
         Ok(value) => Ok(Stored { key, value, version }),
         Err(error) => Err(Error::failed(format!("stored value `{key}`: {error}"))),

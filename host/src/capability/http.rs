@@ -43,9 +43,16 @@ impl Sender {
                 .referer(false)
                 .no_proxy()
                 .connect_timeout(Duration::from_secs(5));
-            if guard { builder.dns_resolver(Arc::new(PublicOnly)).build() } else { builder.build() }
+            if guard {
+                builder.dns_resolver(Arc::new(PublicOnly)).build()
+            } else {
+                builder.build()
+            }
         };
-        Ok(Self { public: client(true)?, private: client(false)? })
+        Ok(Self {
+            public: client(true)?,
+            private: client(false)?,
+        })
     }
 }
 
@@ -110,25 +117,34 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 #[async_trait]
 impl HttpPort for Binding {
     async fn send(&self, request: Request, timeout: Duration) -> Result<Response, CapabilityError> {
-        tokio::time::timeout(timeout, self.exchange(request)).await.unwrap_or(Err(CapabilityError::Unavailable))
+        tokio::time::timeout(timeout, self.exchange(request))
+            .await
+            .unwrap_or(Err(CapabilityError::Unavailable))
     }
 }
 
 impl Binding {
     async fn exchange(&self, request: Request) -> Result<Response, CapabilityError> {
-        let mut url: Url = request.url.parse().map_err(|_| invalid("url", "not an absolute URL"))?;
+        let mut url: Url = request
+            .url
+            .parse()
+            .map_err(|_| invalid("url", "not an absolute URL"))?;
         let mut method = method(request.method);
         let mut body = request.body;
         for _ in 0..=REDIRECTS {
             let origin = self.approved(&url)?;
             let headers = self.headers(&request.headers, &origin).await?;
-            let client = if names_an_address(&url) { &self.parts.http.private } else { &self.parts.http.public };
+            let client = if names_an_address(&url) {
+                &self.parts.http.private
+            } else {
+                &self.parts.http.public
+            };
             let mut outgoing = client.request(method.clone(), url.clone()).headers(headers);
             outgoing = match &body {
                 Body::Empty => outgoing,
-                Body::Json(text) => {
-                    outgoing.header(reqwest::header::CONTENT_TYPE, "application/json").body(text.clone())
-                }
+                Body::Json(text) => outgoing
+                    .header(reqwest::header::CONTENT_TYPE, "application/json")
+                    .body(text.clone()),
                 Body::Bytes(bytes) => outgoing.body(bytes.clone()),
                 Body::Form(fields) => {
                     let mut form = Vec::with_capacity(fields.len());
@@ -141,7 +157,9 @@ impl Binding {
             };
             // The error of a request can hold its URL with a secret in the query: it is not logged.
             let answer = outgoing.send().await.map_err(|_| CapabilityError::Unavailable)?;
-            let Some(next) = redirect(&url, &answer) else { return read(answer).await };
+            let Some(next) = redirect(&url, &answer) else {
+                return read(answer).await;
+            };
             // RFC 9110, 15.4: a POST that was answered with 301, 302 or 303 goes on as a GET.
             if matches!(answer.status().as_u16(), 301..=303) && method != reqwest::Method::GET {
                 method = reqwest::Method::GET;
@@ -159,9 +177,15 @@ impl Binding {
         }
         let origin = url.origin().ascii_serialization();
         let known = self.approval.http_origins.iter().any(|approved| {
-            approved.parse::<Url>().is_ok_and(|approved| approved.origin().ascii_serialization() == origin)
+            approved
+                .parse::<Url>()
+                .is_ok_and(|approved| approved.origin().ascii_serialization() == origin)
         });
-        if known { Ok(origin) } else { Err(CapabilityError::Denied("the origin is not approved".to_owned())) }
+        if known {
+            Ok(origin)
+        } else {
+            Err(CapabilityError::Denied("the origin is not approved".to_owned()))
+        }
     }
 
     async fn headers(&self, headers: &[(String, Value)], origin: &str) -> Result<HeaderMap, CapabilityError> {
@@ -185,10 +209,19 @@ impl Binding {
             Value::PrefixedSecret((prefix, name)) => (prefix.as_str(), name),
         };
         let denied = || CapabilityError::Denied("the secret is not approved for this origin".to_owned());
-        let reference = self.approval.settings.secret(&format!("/{name}")).ok_or_else(denied)?;
+        let reference = self
+            .approval
+            .settings
+            .secret(&format!("/{name}"))
+            .ok_or_else(denied)?;
         // A secret belongs to the one origin the plugin was approved for; with several it would be a guess.
-        let [own] = self.approval.http_origins.as_slice() else { return Err(denied()) };
-        if own.parse::<Url>().is_ok_and(|own| own.origin().ascii_serialization() == origin) {
+        let [own] = self.approval.http_origins.as_slice() else {
+            return Err(denied());
+        };
+        if own
+            .parse::<Url>()
+            .is_ok_and(|own| own.origin().ascii_serialization() == origin)
+        {
             let secret = self.parts.vault.read(&reference).await.map_err(|error| {
                 tracing::error!(plugin = %self.plugin, secret = name, %error, "a secret cannot be read");
                 CapabilityError::Unavailable
@@ -214,20 +247,27 @@ fn redirect(from: &Url, answer: &reqwest::Response) -> Option<Url> {
 
 async fn read(answer: reqwest::Response) -> Result<Response, CapabilityError> {
     let status = answer.status().as_u16();
-    let headers = answer.headers().iter().filter_map(|(name, value)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-    });
+    let headers = answer
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     let headers = headers.take(100).collect();
     let mut body = Vec::new();
     let mut chunks = answer.bytes_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| CapabilityError::Unavailable)?;
         if body.len() + chunk.len() > ANSWER {
-            return Err(CapabilityError::Quota(format!("an answer has at most {ANSWER} bytes")));
+            return Err(CapabilityError::Quota(format!(
+                "an answer has at most {ANSWER} bytes"
+            )));
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Response { status, headers, body })
+    Ok(Response {
+        status,
+        headers,
+        body,
+    })
 }
 
 fn method(method: Method) -> reqwest::Method {
@@ -241,7 +281,10 @@ fn method(method: Method) -> reqwest::Method {
 }
 
 fn invalid(field: &str, message: &str) -> CapabilityError {
-    CapabilityError::Invalid(FieldError { field: field.to_owned(), message: message.to_owned() })
+    CapabilityError::Invalid(FieldError {
+        field: field.to_owned(),
+        message: message.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -250,13 +293,37 @@ mod tests {
 
     #[test]
     fn only_addresses_of_the_public_internet_are_public() {
-        for public in ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1"] {
+        for public in [
+            "1.1.1.1",
+            "93.184.215.14",
+            "2606:4700::1111",
+            "::ffff:1.1.1.1",
+            "64:ff9b::1.1.1.1",
+        ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
         for private in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1",
-            "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "192.0.2.1",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }

@@ -22,7 +22,10 @@ impl JobsPort for Binding {
             // The same step after a crash means the same job.
             Origin::Job { job, journal } => {
                 let cause = format!("{}/{}/{}", job.id, journal.step(), number.0);
-                self.parts.jobs.start_once(new, &cause, job.started.unwrap_or(job.created)).await
+                self.parts
+                    .jobs
+                    .start_once(new, &cause, job.started.unwrap_or(job.created))
+                    .await
             }
         };
         let id = started.map_err(start_failed)?;
@@ -37,33 +40,64 @@ impl JobsPort for Binding {
         let mut new = self.new_job(spec);
         // Nobody waits for it: what it does later, the panel does.
         new.actor = Actor::System;
-        let id = self.parts.jobs.at(new, due.max(self.parts.clock.now())).await.map_err(start_failed)?;
+        let id = self
+            .parts
+            .jobs
+            .at(new, due.max(self.parts.clock.now()))
+            .await
+            .map_err(start_failed)?;
         Ok(id.to_string())
     }
 
     async fn every(&self, _: CallNumber, spec: JobSpec, calendar: Calendar) -> Result<(), CapabilityError> {
-        let Some(key) = spec.key.clone() else { return Err(invalid("key", "a calendar needs a key")) };
-        let entries = calendar.entries.iter().map(|(day, minute)| (weekday(*day), *minute)).collect();
+        let Some(key) = spec.key.clone() else {
+            return Err(invalid("key", "a calendar needs a key"));
+        };
+        let entries = calendar
+            .entries
+            .iter()
+            .map(|(day, minute)| (weekday(*day), *minute))
+            .collect();
         let calendar = calendar::Calendar::new(calendar.time_zone, entries)
             .map_err(|error| invalid("calendar", &error.to_string()))?;
-        self.parts.schedules.set(&key, self.new_job(spec), calendar).await.map_err(store_failed)
+        self.parts
+            .schedules
+            .set(&key, self.new_job(spec), calendar)
+            .await
+            .map_err(store_failed)
     }
 
     async fn list(&self) -> Result<Vec<JobView>, CapabilityError> {
-        let jobs = self.parts.jobs.of_plugin(self.service.id, &self.plugin).await.map_err(store_failed)?;
+        let jobs = self
+            .parts
+            .jobs
+            .of_plugin(self.service.id, &self.plugin)
+            .await
+            .map_err(store_failed)?;
         Ok(jobs.into_iter().take(LISTED).map(view).collect())
     }
 
     async fn cancel(&self, _: CallNumber, key: String) -> Result<(), CapabilityError> {
-        self.parts.schedules.remove(self.service.id, &self.plugin, &key).await.map_err(store_failed)?;
-        self.parts.jobs.cancel(self.service.id, &self.plugin, &key).await.map_err(start_failed)
+        self.parts
+            .schedules
+            .remove(self.service.id, &self.plugin, &key)
+            .await
+            .map_err(store_failed)?;
+        self.parts
+            .jobs
+            .cancel(self.service.id, &self.plugin, &key)
+            .await
+            .map_err(start_failed)
     }
 }
 
 impl Binding {
     fn new_job(&self, spec: JobSpec) -> NewJob {
         let actor = match &self.origin {
-            Origin::Page { address } => Actor::Customer { id: self.customer.id.clone(), address: *address },
+            Origin::Page { address } => Actor::Customer {
+                id: self.customer.id.clone(),
+                address: *address,
+            },
             Origin::Job { .. } => Actor::System,
         };
         NewJob {
@@ -89,7 +123,11 @@ fn view(job: Job) -> JobView {
         started: job.started.map(seconds),
         ended: job.ended.map(seconds),
         fraction: job.progress.fraction,
-        text: if job.phase.is_over() { job.outcome } else { job.progress.text },
+        text: if job.phase.is_over() {
+            job.outcome
+        } else {
+            job.progress.text
+        },
         phase: match job.phase {
             jobs::Phase::Waiting => Phase::Waiting,
             jobs::Phase::Running => Phase::Running,
@@ -113,7 +151,10 @@ fn start_failed(error: StartError) -> CapabilityError {
 }
 
 fn invalid(field: &str, message: &str) -> CapabilityError {
-    CapabilityError::Invalid(FieldError { field: field.to_owned(), message: message.to_owned() })
+    CapabilityError::Invalid(FieldError {
+        field: field.to_owned(),
+        message: message.to_owned(),
+    })
 }
 
 fn weekday(day: Weekday) -> u8 {

@@ -7,15 +7,28 @@ use super::Binding;
 
 impl LogPort for Binding {
     fn write(&self, line: LogLine) {
-        let LogLine { level, message, fields, .. } = line;
+        let LogLine {
+            level,
+            message,
+            fields,
+            ..
+        } = line;
         let fields = serde_json::to_string(&fields).unwrap_or_default();
         let (plugin, service, request_id) = (&self.plugin, self.service.id, &self.request_id);
         // The level of a tracing event is fixed where it is written.
         match level {
-            Level::Debug => tracing::debug!(target: "plugin", %plugin, %service, request_id, fields, "{message}"),
-            Level::Info => tracing::info!(target: "plugin", %plugin, %service, request_id, fields, "{message}"),
-            Level::Warn => tracing::warn!(target: "plugin", %plugin, %service, request_id, fields, "{message}"),
-            Level::Error => tracing::error!(target: "plugin", %plugin, %service, request_id, fields, "{message}"),
+            Level::Debug => {
+                tracing::debug!(target: "plugin", %plugin, %service, request_id, fields, "{message}")
+            }
+            Level::Info => {
+                tracing::info!(target: "plugin", %plugin, %service, request_id, fields, "{message}")
+            }
+            Level::Warn => {
+                tracing::warn!(target: "plugin", %plugin, %service, request_id, fields, "{message}")
+            }
+            Level::Error => {
+                tracing::error!(target: "plugin", %plugin, %service, request_id, fields, "{message}")
+            }
         }
     }
 }

@@ -23,7 +23,9 @@ impl MailPort for Binding {
         let to = match to {
             Recipient::Owner => self.customer.email.as_str(),
             Recipient::Department => {
-                return Err(CapabilityError::Denied("the product has no ticket department".to_owned()));
+                return Err(CapabilityError::Denied(
+                    "the product has no ticket department".to_owned(),
+                ));
             }
         };
         let to = EmailAddress::parse(to).map_err(|error| {
@@ -31,16 +33,29 @@ impl MailPort for Binding {
             CapabilityError::Unavailable
         })?;
         let context = RenderContext::new(self.customer.time_zone.as_str(), self.customer.locale.as_str());
-        let rendered = self.component.templates().render_mail(&template, &data, &context).map_err(|error| {
-            tracing::warn!(plugin = %self.plugin, template, %error, "a mail template does not render");
-            let message = "does not render with this data".to_owned();
-            CapabilityError::Invalid(FieldError { field: "template".to_owned(), message })
-        })?;
+        let rendered = self
+            .component
+            .templates()
+            .render_mail(&template, &data, &context)
+            .map_err(|error| {
+                tracing::warn!(plugin = %self.plugin, template, %error, "a mail template does not render");
+                let message = "does not render with this data".to_owned();
+                CapabilityError::Invalid(FieldError {
+                    field: "template".to_owned(),
+                    message,
+                })
+            })?;
         let id = match &self.origin {
             Origin::Job { job, journal } => format!("job/{}/{}/{}", job.id, journal.step(), number.0),
             Origin::Page { .. } => format!("page/{}/{}/{}", self.plugin, self.request_id, number.0),
         };
-        let mail = Mail { id, to, subject: rendered.subject, text: rendered.body, html: None };
+        let mail = Mail {
+            id,
+            to,
+            subject: rendered.subject,
+            text: rendered.body,
+            html: None,
+        };
         let outbox = &self.parts.outbox;
         let queued = match self.journal() {
             // It goes out with the step, or not at all.
@@ -56,7 +71,10 @@ impl MailPort for Binding {
             Ok(_) => Ok(()),
             Err(OutboxError::Mail(error)) => {
                 let message = error.to_string();
-                Err(CapabilityError::Invalid(FieldError { field: "template".to_owned(), message }))
+                Err(CapabilityError::Invalid(FieldError {
+                    field: "template".to_owned(),
+                    message,
+                }))
             }
             Err(error) => {
                 tracing::error!(plugin = %self.plugin, %error, "a mail could not be queued");

@@ -27,9 +27,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portico_runtime::Plugin;
 use portico_runtime::bindings::CapabilityError;
 use portico_runtime::capability::Ports;
-use portico_runtime::Plugin;
 
 use crate::clock::Clock;
 use crate::domain::{Customer, PluginApproval, PluginId, Product, Service};
@@ -94,7 +94,10 @@ pub struct Binding {
 
 impl Binding {
     /// Binds a call.
-    #[expect(clippy::too_many_arguments, reason = "a binding is these nine things and nothing between them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a binding is these nine things and nothing between them"
+    )]
     pub fn new(
         parts: Parts,
         service: Service,
@@ -106,7 +109,17 @@ impl Binding {
         origin: Origin,
     ) -> Self {
         let plugin = approval.id.clone();
-        Self { parts, service, product, customer, plugin, approval, component, request_id, origin }
+        Self {
+            parts,
+            service,
+            product,
+            customer,
+            plugin,
+            approval,
+            component,
+            request_id,
+            origin,
+        }
     }
 
     /// The ports of the call.

@@ -21,7 +21,13 @@ impl PowerPort for Binding {
     }
 
     async fn shutdown(&self, number: CallNumber, patience: Duration) -> Result<Task, CapabilityError> {
-        self.task(number, Operation::Shutdown { timeout: seconds(patience) }).await
+        self.task(
+            number,
+            Operation::Shutdown {
+                timeout: seconds(patience),
+            },
+        )
+        .await
     }
 
     async fn stop(&self, number: CallNumber) -> Result<Task, CapabilityError> {
@@ -29,7 +35,13 @@ impl PowerPort for Binding {
     }
 
     async fn reboot(&self, number: CallNumber, patience: Duration) -> Result<Task, CapabilityError> {
-        self.task(number, Operation::Reboot { timeout: seconds(patience) }).await
+        self.task(
+            number,
+            Operation::Reboot {
+                timeout: seconds(patience),
+            },
+        )
+        .await
     }
 
     async fn reset(&self, number: CallNumber) -> Result<Task, CapabilityError> {

@@ -31,7 +31,10 @@ impl ProvisionPort for Binding {
                 CapabilityError::Failed("the plan does not fit this VM".to_owned())
             })?;
             if changes.update.is_empty() {
-                return Ok(Applied { changed: Vec::new(), pending: Vec::new() });
+                return Ok(Applied {
+                    changed: Vec::new(),
+                    pending: Vec::new(),
+                });
             }
             let update = match config.digest() {
                 Some(digest) => changes.update.digest(&digest),
@@ -41,9 +44,15 @@ impl ProvisionPort for Binding {
                 Ok(()) => {
                     live.touched();
                     let pending = if running { changes.cold } else { Vec::new() };
-                    return Ok(Applied { changed: changes.names, pending });
+                    return Ok(Applied {
+                        changed: changes.names,
+                        pending,
+                    });
                 }
-                Err(Error::Refused { reason: Reason::DigestMismatch, .. }) => {}
+                Err(Error::Refused {
+                    reason: Reason::DigestMismatch,
+                    ..
+                }) => {}
                 Err(error) => return Err(failed(&error)),
             }
         }
@@ -100,7 +109,10 @@ fn changes(config: &VmConfig, plan: &Plan, addresses: &Addresses) -> Result<Chan
     if let Some((slot, disk)) = config.system_disk() {
         disk_limits(&mut changes, slot, disk, &plan.system_disk)?;
     }
-    if let (Some(limits), Some((slot, disk))) = (&plan.additional_disk, config.additional_disks().into_iter().next()) {
+    if let (Some(limits), Some((slot, disk))) = (
+        &plan.additional_disk,
+        config.additional_disks().into_iter().next(),
+    ) {
         disk_limits(&mut changes, slot, disk, limits)?;
     }
     if let Some((number, net)) = config.nets().into_iter().next() {
@@ -110,7 +122,12 @@ fn changes(config: &VmConfig, plan: &Plan, addresses: &Addresses) -> Result<Chan
     Ok(changes)
 }
 
-fn disk_limits(changes: &mut Changes, slot: DriveSlot, mut disk: Disk, plan: &DiskPlan) -> Result<(), ChangeError> {
+fn disk_limits(
+    changes: &mut Changes,
+    slot: DriveSlot,
+    mut disk: Disk,
+    plan: &DiskPlan,
+) -> Result<(), ChangeError> {
     let before = disk.to_string();
     // A limit on both together excludes one on each (PVE: drive options).
     for both in [Throttle::Mbps, Throttle::Iops] {
@@ -146,7 +163,11 @@ fn network(changes: &mut Changes, number: u8, mut net: Net, plan: &NetworkPlan) 
         net.put("tag", plan.vlan.map(|tag| tag.to_string()).as_deref())?;
         changes.name("network", false);
     }
-    if let Some(bridge) = plan.bridge.as_deref().filter(|bridge| net.bridge() != Some(*bridge)) {
+    if let Some(bridge) = plan
+        .bridge
+        .as_deref()
+        .filter(|bridge| net.bridge() != Some(*bridge))
+    {
         net.put("bridge", Some(bridge))?;
         changes.name("network", false);
     }
@@ -165,7 +186,11 @@ fn cloud_init(changes: &mut Changes, config: &VmConfig, addresses: &Addresses) -
     if config.cloudinit_drive().is_none() {
         return Ok(());
     }
-    let old = config.ipconfigs().into_iter().find(|(number, _)| *number == 0).map(|(_, old)| old);
+    let old = config
+        .ipconfigs()
+        .into_iter()
+        .find(|(number, _)| *number == 0)
+        .map(|(_, old)| old);
     let mut new = old.clone().unwrap_or_else(|| IpConfig::parse(""));
     if let Some(primary) = addresses.ipv4.first() {
         let wanted = Some(Ip4::Static(*primary));
@@ -204,9 +229,26 @@ mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        let disk = DiskPlan { size_gib: 32, mbps_rd: Some(100.0), mbps_wr: None, iops_rd: None, iops_wr: None };
-        let network = NetworkPlan { rate_mbps: Some(12.5), bridge: None, vlan: None, firewall: true };
-        Plan { cores: 2, memory_mib: 2048, system_disk: disk, additional_disk: None, network }
+        let disk = DiskPlan {
+            size_gib: 32,
+            mbps_rd: Some(100.0),
+            mbps_wr: None,
+            iops_rd: None,
+            iops_wr: None,
+        };
+        let network = NetworkPlan {
+            rate_mbps: Some(12.5),
+            bridge: None,
+            vlan: None,
+            firewall: true,
+        };
+        Plan {
+            cores: 2,
+            memory_mib: 2048,
+            system_disk: disk,
+            additional_disk: None,
+            network,
+        }
     }
 
     fn config(json: &str) -> VmConfig {
@@ -231,11 +273,24 @@ mod tests {
         );
         let changes = changes(&config, &plan(), &Addresses::default()).unwrap();
         let written = format!("{:?}", changes.update);
-        for kept in ["discard=on", "ssd=1", "size=32G", "mbps_rd=100", "BC:24:11:AA:BB:CC", "vmbr7", "queues=4", "rate=12.5", "firewall=1"] {
+        for kept in [
+            "discard=on",
+            "ssd=1",
+            "size=32G",
+            "mbps_rd=100",
+            "BC:24:11:AA:BB:CC",
+            "vmbr7",
+            "queues=4",
+            "rate=12.5",
+            "firewall=1",
+        ] {
             assert!(written.contains(kept), "{kept}: {written}");
         }
         assert!(!written.contains("iops"), "{written}");
-        assert_eq!(changes.names, ["CPU cores", "memory", "disk limits", "network rate", "network"]);
+        assert_eq!(
+            changes.names,
+            ["CPU cores", "memory", "disk limits", "network rate", "network"]
+        );
         assert_eq!(changes.cold, ["CPU cores", "memory"]);
     }
 }

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use portico_proxmox::{SnapshotState, Snapshots};
+use portico_runtime::bindings::CapabilityError;
 use portico_runtime::bindings::snapshots::{Ability, Phase, Snapshot};
 use portico_runtime::bindings::types::Task;
-use portico_runtime::bindings::CapabilityError;
 use portico_runtime::capability::{CallNumber, SnapshotsPort};
 
 use super::{Binding, Origin, problem};
@@ -24,7 +24,8 @@ impl SnapshotsPort for Binding {
             Origin::Job { .. } => live.snapshots_now().await.map(std::sync::Arc::new),
             Origin::Page { .. } => live.snapshots().await,
         };
-        Ok(list(&snapshots.map_err(problem)?))
+        let snapshots = snapshots.map_err(problem)?;
+        Ok(list(&snapshots))
     }
 
     async fn feature(&self) -> Result<Ability, CapabilityError> {
@@ -32,7 +33,11 @@ impl SnapshotsPort for Binding {
         let possible = live.can_snapshot().await.map_err(problem)?;
         let newest_only = live.rolls_back_to_newest_only().await.map_err(problem)?;
         let reason = (!possible).then(|| "The storage of this VM cannot take snapshots".to_owned());
-        Ok(Ability { possible, reason, newest_only })
+        Ok(Ability {
+            possible,
+            reason,
+            newest_only,
+        })
     }
 
     async fn create(
@@ -42,7 +47,15 @@ impl SnapshotsPort for Binding {
         description: String,
         with_memory: bool,
     ) -> Result<Task, CapabilityError> {
-        self.task(number, Operation::SnapshotCreate { name, description, with_memory }).await
+        self.task(
+            number,
+            Operation::SnapshotCreate {
+                name,
+                description,
+                with_memory,
+            },
+        )
+        .await
     }
 
     async fn rollback(&self, number: CallNumber, name: String) -> Result<Task, CapabilityError> {
@@ -61,7 +74,10 @@ fn list(snapshots: &Snapshots) -> Vec<Snapshot> {
         Snapshot {
             name: snapshot.name.to_string(),
             description,
-            time: snapshot.created.and_then(|time| i64::try_from(time).ok()).unwrap_or(0),
+            time: snapshot
+                .created
+                .and_then(|time| i64::try_from(time).ok())
+                .unwrap_or(0),
             with_memory: snapshot.with_memory,
             parent: snapshot.parent.as_ref().map(ToString::to_string),
             phase: match snapshot.state {

@@ -43,7 +43,12 @@ enum Condition {
 impl StoragePort for Binding {
     async fn get(&self, namespace: Namespace, key: String) -> Result<Option<Entry>, CapabilityError> {
         let place = self.space(namespace).and(&key);
-        let record = self.parts.store.get(Table::PluginStorage, &place).await.map_err(store_failed)?;
+        let record = self
+            .parts
+            .store
+            .get(Table::PluginStorage, &place)
+            .await
+            .map_err(store_failed)?;
         Ok(record.map(|record| entry(key, record)))
     }
 
@@ -52,7 +57,9 @@ impl StoragePort for Binding {
     }
 
     async fn delete(&self, namespace: Namespace, key: String) -> Result<(), CapabilityError> {
-        self.write(namespace, &key, None, Condition::Always).await.map(drop)
+        self.write(namespace, &key, None, Condition::Always)
+            .await
+            .map(drop)
     }
 
     async fn list(
@@ -77,7 +84,9 @@ impl StoragePort for Binding {
             let (_, _, key) = (parts.text()?, parts.text()?, parts.text()?);
             Some(entry(key, found.record))
         });
-        Ok(entries.take_while(|entry| entry.key.starts_with(&prefix)).collect())
+        Ok(entries
+            .take_while(|entry| entry.key.starts_with(&prefix))
+            .collect())
     }
 
     async fn compare_and_swap(
@@ -87,7 +96,8 @@ impl StoragePort for Binding {
         expected: Option<u64>,
         value: Vec<u8>,
     ) -> Result<u64, CapabilityError> {
-        self.write(namespace, &key, Some(value), Condition::Version(expected)).await
+        self.write(namespace, &key, Some(value), Condition::Version(expected))
+            .await
     }
 }
 
@@ -127,7 +137,12 @@ impl Binding {
     ) -> Result<Result<u64, StoreError>, CapabilityError> {
         let space = self.space(namespace);
         let place = space.clone().and(key);
-        let old = self.parts.store.get(Table::PluginStorage, &place).await.map_err(store_failed)?;
+        let old = self
+            .parts
+            .store
+            .get(Table::PluginStorage, &place)
+            .await
+            .map_err(store_failed)?;
         if let Condition::Version(expected) = condition
             && old.as_ref().map(|old| old.version) != expected
         {
@@ -143,7 +158,9 @@ impl Binding {
             bytes: (used.bytes + after).saturating_sub(before),
         };
         if value.is_some() && (next.keys > KEYS || next.bytes > BYTES) {
-            return Err(CapabilityError::Quota(format!("storage holds {KEYS} keys and {BYTES} bytes")));
+            return Err(CapabilityError::Quota(format!(
+                "storage holds {KEYS} keys and {BYTES} bytes"
+            )));
         }
         let mut batch = Batch::new();
         match (&old, value) {
@@ -162,5 +179,9 @@ impl Binding {
 }
 
 fn entry(key: String, record: Record) -> Entry {
-    Entry { key, value: record.value.to_vec(), version: record.version }
+    Entry {
+        key,
+        value: record.value.to_vec(),
+        version: record.version,
+    }
 }

@@ -43,13 +43,20 @@ impl VmPort for Binding {
 
     async fn hardware(&self) -> Result<HardwareView, CapabilityError> {
         let config = self.live().await?.hardware().await.map_err(problem)?;
-        let system = config.system_disk().map(|(_, disk)| disk_view(DiskRole::System, &disk));
+        let system = config
+            .system_disk()
+            .map(|(_, disk)| disk_view(DiskRole::System, &disk));
         let additional = config.additional_disks();
-        let additional = additional.iter().map(|(_, disk)| disk_view(DiskRole::Additional, disk));
+        let additional = additional
+            .iter()
+            .map(|(_, disk)| disk_view(DiskRole::Additional, disk));
         let adapters = config.nets().into_iter().take(32).map(|(_, net)| Adapter {
             model: net.model().unwrap_or("virtio").to_owned(),
             mac: net.mac().map(|mac| mac.to_string()).unwrap_or_default(),
-            rate: net.rate().filter(|rate| *rate > 0.0).map(|rate| rate * 1_000_000.0),
+            rate: net
+                .rate()
+                .filter(|rate| *rate > 0.0)
+                .map(|rate| rate * 1_000_000.0),
             connected: !net.link_down(),
         });
         Ok(HardwareView {
@@ -62,8 +69,14 @@ impl VmPort for Binding {
 
     async fn network(&self) -> Result<NetworkView, CapabilityError> {
         let addresses = &self.service.addresses;
-        let v4 = addresses.ipv4.iter().map(|net| Address { ip: net.addr().to_string(), prefix: net.prefix_len() });
-        let v6 = addresses.ipv6.iter().map(|net| Address { ip: net.addr().to_string(), prefix: net.prefix_len() });
+        let v4 = addresses.ipv4.iter().map(|net| Address {
+            ip: net.addr().to_string(),
+            prefix: net.prefix_len(),
+        });
+        let v6 = addresses.ipv6.iter().map(|net| Address {
+            ip: net.addr().to_string(),
+            prefix: net.prefix_len(),
+        });
         Ok(NetworkView {
             ipv4: v4.take(64).collect(),
             ipv4_gateway: addresses.gateway4.map(|gateway| gateway.to_string()),
@@ -78,13 +91,20 @@ impl VmPort for Binding {
 impl Binding {
     /// What holds the VM, for a plugin: a job of the panel, else a lock of Proxmox. A job does not hold itself up.
     async fn busy(&self, lock: Option<&Lock>) -> Result<Option<String>, CapabilityError> {
-        let hold = self.parts.jobs.hold(self.service.id).await.map_err(store_failed)?;
+        let hold = self
+            .parts
+            .jobs
+            .hold(self.service.id)
+            .await
+            .map_err(store_failed)?;
         match (&self.origin, hold) {
             (Origin::Job { job, .. }, Some(hold)) if hold.job == job.id => {}
             (_, Some(hold)) => return Ok(Some(hold.operation)),
             (_, None) => {}
         }
-        Ok(lock.filter(|lock| **lock != Lock::Suspended).map(|lock| operation(lock.as_str()).to_owned()))
+        Ok(lock
+            .filter(|lock| **lock != Lock::Suspended)
+            .map(|lock| operation(lock.as_str()).to_owned()))
     }
 }
 
@@ -100,7 +120,11 @@ pub(crate) fn state(state: &PowerState, lock: Option<&Lock>) -> State {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of u32")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the range of u32"
+)]
 fn cores(cpus: Option<f64>) -> u32 {
     cpus.unwrap_or(1.0).clamp(1.0, 100_000.0) as u32
 }
@@ -108,9 +132,15 @@ fn cores(cpus: Option<f64>) -> u32 {
 fn disk_view(role: DiskRole, disk: &Disk) -> DiskView {
     let positive = |throttle| disk.throttle(throttle).filter(|value| *value > 0.0);
     let bytes = |one, both| positive(one).or_else(|| positive(both)).map(|value| value * MIB);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of u32")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to the range of u32"
+    )]
     let operations = |one, both| {
-        positive(one).or_else(|| positive(both)).map(|value| value.clamp(0.0, f64::from(u32::MAX)) as u32)
+        positive(one)
+            .or_else(|| positive(both))
+            .map(|value| value.clamp(0.0, f64::from(u32::MAX)) as u32)
     };
     DiskView {
         role,

@@ -102,19 +102,34 @@ impl Default for SmtpConfig {
 
 impl MailConfig {
     pub(super) fn validate(&self, problems: &mut Vec<ConfigProblem>) {
-        let addresses = [("mail.from", Some(&self.from)), ("mail.reply_to", self.reply_to.as_ref())];
+        let addresses = [
+            ("mail.from", Some(&self.from)),
+            ("mail.reply_to", self.reply_to.as_ref()),
+        ];
         for (key, address) in addresses {
             if address.is_some_and(|address| address.parse::<crate::mail::EmailAddress>().is_err()) {
-                problems.push(ConfigProblem::new(key, "is not an e-mail address", "write one such as `panel@example.com`"));
+                problems.push(ConfigProblem::new(
+                    key,
+                    "is not an e-mail address",
+                    "write one such as `panel@example.com`",
+                ));
             }
         }
         if self.from_name.chars().any(char::is_control) {
-            problems.push(ConfigProblem::new("mail.from_name", "has control characters in it", "remove line ends and the like"));
+            problems.push(ConfigProblem::new(
+                "mail.from_name",
+                "has control characters in it",
+                "remove line ends and the like",
+            ));
         }
         within(problems, "mail.attempts", self.attempts, 1..=100);
         let smtp = &self.smtp;
         if self.transport == MailTransportKind::Smtp && smtp.host.is_empty() {
-            problems.push(ConfigProblem::new("mail.smtp.host", "is empty", "name the mail server, or set `mail.transport = \"file\"`"));
+            problems.push(ConfigProblem::new(
+                "mail.smtp.host",
+                "is empty",
+                "name the mail server, or set `mail.transport = \"file\"`",
+            ));
         }
         match (&smtp.user, &smtp.password) {
             (Some(_), None) => problems.push(ConfigProblem::new(
@@ -122,7 +137,11 @@ impl MailConfig {
                 "is missing beside `user`",
                 "write `{ env = \"NAME\" }` or `{ file = \"path\" }`",
             )),
-            (None, Some(_)) => problems.push(ConfigProblem::new("mail.smtp.user", "is missing beside `password`", "name the user")),
+            (None, Some(_)) => problems.push(ConfigProblem::new(
+                "mail.smtp.user",
+                "is missing beside `password`",
+                "name the user",
+            )),
             _ => {}
         }
         let local = matches!(smtp.host.as_str(), "localhost" | "127.0.0.1" | "::1");

@@ -15,6 +15,7 @@ mod jobs;
 mod log;
 mod mail;
 mod metrics;
+mod plugins;
 mod proxmox;
 pub mod reference;
 mod secrets;
@@ -36,6 +37,7 @@ pub use self::jobs::JobsConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::mail::{MailConfig, MailTransportKind, SmtpConfig, SmtpSecurityConfig};
 pub use self::metrics::MetricsConfig;
+pub use self::plugins::PluginsConfig;
 pub use self::proxmox::ProxmoxConfig;
 pub use self::secrets::SecretsConfig;
 pub use self::server::ServerConfig;
@@ -60,6 +62,8 @@ pub struct Config {
     pub proxmox: ProxmoxConfig,
     /// How much background work is done at once.
     pub jobs: JobsConfig,
+    /// How plugins are run.
+    pub plugins: PluginsConfig,
     /// What plugins may use up. The defaults suit Rust plugins.
     pub limits: Limits,
     /// What is logged, and how.
@@ -81,14 +85,22 @@ pub struct ConfigProblem {
 
 impl ConfigProblem {
     fn new(key: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), message: message.into(), hint: hint.into() }
+        Self {
+            key: key.to_owned(),
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 }
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "`{}` {}", self.key, self.message)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(out, "\n    hint: {}", self.hint) }
+        if self.hint.is_empty() {
+            Ok(())
+        } else {
+            write!(out, "\n    hint: {}", self.hint)
+        }
     }
 }
 
@@ -125,14 +137,20 @@ pub enum ConfigError {
 }
 
 fn list(problems: &[ConfigProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 impl Config {
     /// Reads and validates the config in `path`. Its relative paths start from the folder it is in.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::parse(&text, path)
     }
 
@@ -140,21 +158,38 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Form {
             path: path.to_owned(),
-            line: error.span().map(|span| text.get(..span.start).unwrap_or("").matches('\n').count() + 1),
+            line: error
+                .span()
+                .map(|span| text.get(..span.start).unwrap_or("").matches('\n').count() + 1),
             message: error.message().lines().collect::<Vec<_>>().join(" "),
         })?;
         if let Some(folder) = path.parent() {
             config.resolve(folder);
         }
         let problems = config.validate();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Values { path: path.to_owned(), problems }) }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Values {
+                path: path.to_owned(),
+                problems,
+            })
+        }
     }
 
     /// Makes all paths start from `folder`.
     fn resolve(&mut self, folder: &Path) {
-        let paths = [Some(&mut self.store.path), Some(&mut self.secrets.key_file), Some(&mut self.mail.directory)]
-            .into_iter()
-            .chain([self.server.tls_cert.as_mut(), self.server.tls_key.as_mut(), self.mail.smtp.ca_file.as_mut()]);
+        let paths = [
+            Some(&mut self.store.path),
+            Some(&mut self.secrets.key_file),
+            Some(&mut self.mail.directory),
+        ]
+        .into_iter()
+        .chain([
+            self.server.tls_cert.as_mut(),
+            self.server.tls_key.as_mut(),
+            self.mail.smtp.ca_file.as_mut(),
+        ]);
         for path in paths.flatten() {
             *path = folder.join(&path);
         }
@@ -174,7 +209,11 @@ impl Config {
         self.jobs.validate(&mut problems);
         self.log.validate(&mut problems);
         if let Err(error) = self.limits.validate() {
-            problems.push(ConfigProblem::new(&format!("limits.{}", error.key), format!("is out of range: {error}"), ""));
+            problems.push(ConfigProblem::new(
+                &format!("limits.{}", error.key),
+                format!("is out of range: {error}"),
+                "",
+            ));
         }
         problems
     }

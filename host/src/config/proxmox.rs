@@ -42,11 +42,26 @@ impl Default for ProxmoxConfig {
 impl ProxmoxConfig {
     pub(super) fn validate(&self, problems: &mut Vec<ConfigProblem>) {
         within(problems, "proxmox.status_ms", self.status_ms, 500..=60_000);
-        within(problems, "proxmox.status_after_action_ms", self.status_after_action_ms, 250..=60_000);
-        within(problems, "proxmox.after_action_ms", self.after_action_ms, 1_000..=600_000);
+        within(
+            problems,
+            "proxmox.status_after_action_ms",
+            self.status_after_action_ms,
+            250..=60_000,
+        );
+        within(
+            problems,
+            "proxmox.after_action_ms",
+            self.after_action_ms,
+            1_000..=600_000,
+        );
         within(problems, "proxmox.hardware_ms", self.hardware_ms, 1_000..=600_000);
         within(problems, "proxmox.list_ms", self.list_ms, 1_000..=600_000);
-        within(problems, "proxmox.page_budget_ms", self.page_budget_ms, 100..=10_000);
+        within(
+            problems,
+            "proxmox.page_budget_ms",
+            self.page_budget_ms,
+            100..=10_000,
+        );
         within(problems, "proxmox.task_poll_ms", self.task_poll_ms, 250..=60_000);
     }
 }

@@ -34,9 +34,22 @@ pub fn sample() -> String {
     for section in sections() {
         let _ = write!(text, "\n{}[{}]\n", comment(&section.description), section.path);
         for item in &section.items {
-            let value = item.default.as_ref().or(item.example.as_ref()).map_or("", String::as_str);
-            let note = if item.default.is_some() { "" } else { "# Not set by default.\n" };
-            let _ = write!(text, "\n{}{note}#{} = {value}\n", comment(&item.description), item.key);
+            let value = item
+                .default
+                .as_ref()
+                .or(item.example.as_ref())
+                .map_or("", String::as_str);
+            let note = if item.default.is_some() {
+                ""
+            } else {
+                "# Not set by default.\n"
+            };
+            let _ = write!(
+                text,
+                "\n{}{note}#{} = {value}\n",
+                comment(&item.description),
+                item.key
+            );
         }
     }
     text
@@ -49,10 +62,24 @@ pub fn page() -> String {
          What is sold to whom is in the provider's file, not here.\n",
     );
     for section in sections() {
-        let _ = write!(text, "\n## `[{}]`\n\n{}\n\n| key | type | default | meaning |\n|---|---|---|---|\n", section.path, one_line(&section.description));
+        let _ = write!(
+            text,
+            "\n## `[{}]`\n\n{}\n\n| key | type | default | meaning |\n|---|---|---|---|\n",
+            section.path,
+            one_line(&section.description)
+        );
         for item in &section.items {
-            let default = item.default.as_ref().map_or_else(|| "not set".to_owned(), |default| format!("`{default}`"));
-            let _ = writeln!(text, "| `{}` | {} | {default} | {} |", item.key, item.kind, one_line(&item.description).replace('|', "\\|"));
+            let default = item
+                .default
+                .as_ref()
+                .map_or_else(|| "not set".to_owned(), |default| format!("`{default}`"));
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {default} | {} |",
+                item.key,
+                item.kind,
+                one_line(&item.description).replace('|', "\\|")
+            );
         }
     }
     text
@@ -76,7 +103,9 @@ fn comment(text: &str) -> String {
         line.push_str(word);
     }
     lines.push(line);
-    lines.iter().fold(String::new(), |text, line| format!("{text}# {line}\n"))
+    lines
+        .iter()
+        .fold(String::new(), |text, line| format!("{text}# {line}\n"))
 }
 
 fn sections() -> Vec<Section> {
@@ -84,20 +113,35 @@ fn sections() -> Vec<Section> {
     let default = toml::Value::try_from(Config::default()).unwrap_or(toml::Value::Boolean(false));
     let mut sections = Vec::new();
     for name in ORDER {
-        let Some(property) = schema.get("properties").and_then(|properties| properties.get(*name)) else { continue };
+        let Some(property) = schema
+            .get("properties")
+            .and_then(|properties| properties.get(*name))
+        else {
+            continue;
+        };
         section(name, property, &schema, default.get(*name), &mut sections);
     }
     sections
 }
 
 /// The sections in the order people meet them.
-const ORDER: &[&str] =
-    &["server", "store", "secrets", "mail", "sessions", "proxmox", "jobs", "limits", "log", "metrics"];
+const ORDER: &[&str] = &[
+    "server", "store", "secrets", "mail", "sessions", "proxmox", "jobs", "limits", "log", "metrics",
+];
 
-fn section(path: &str, property: &Value, schema: &Value, default: Option<&toml::Value>, sections: &mut Vec<Section>) {
+fn section(
+    path: &str,
+    property: &Value,
+    schema: &Value,
+    default: Option<&toml::Value>,
+    sections: &mut Vec<Section>,
+) {
     let target = target(property, schema);
     let empty = Map::new();
-    let properties = target.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let properties = target
+        .get("properties")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
     let mut items = Vec::new();
     let mut below = Vec::new();
     for (key, property) in properties {
@@ -111,35 +155,57 @@ fn section(path: &str, property: &Value, schema: &Value, default: Option<&toml::
             key: key.clone(),
             description: description(property),
             default: value.map(inline),
-            example: example.and_then(|example| toml::Value::try_from(example).ok()).map(|example| inline(&example)),
+            example: example
+                .and_then(|example| toml::Value::try_from(example).ok())
+                .map(|example| inline(&example)),
             kind: kind(property, schema),
         });
     }
     // What must be set or has a default comes first, what is off comes last.
     items.sort_by_key(|item| item.default.is_none());
     let own = description(property);
-    let description = if own.is_empty() { self::description(target) } else { own };
-    sections.push(Section { path: path.to_owned(), description, items });
+    let description = if own.is_empty() {
+        self::description(target)
+    } else {
+        own
+    };
+    sections.push(Section {
+        path: path.to_owned(),
+        description,
+        items,
+    });
     for (path, property, value) in below {
         section(&path, property, schema, value, sections);
     }
 }
 
 fn description(property: &Value) -> String {
-    property.get("description").and_then(Value::as_str).unwrap_or("").to_owned()
+    property
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned()
 }
 
 /// Follows a reference into `$defs`.
 fn target<'s>(property: &'s Value, schema: &'s Value) -> &'s Value {
-    let pointer = property.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
-    pointer.and_then(|pointer| schema.pointer(pointer)).unwrap_or(property)
+    let pointer = property
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|target| target.strip_prefix('#'));
+    pointer
+        .and_then(|pointer| schema.pointer(pointer))
+        .unwrap_or(property)
 }
 
 fn kind(property: &Value, schema: &Value) -> &'static str {
     let target = target(property, schema);
     let name = match target.get("type") {
         Some(Value::String(name)) => Some(name.as_str()),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+        Some(Value::Array(names)) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|name| *name != "null"),
         _ => None,
     };
     match name {

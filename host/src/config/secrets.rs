@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::ConfigProblem;
+use crate::secret::{Entropy, KeyError, SealingKey};
 
 /// The key that seals secrets in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,14 +23,33 @@ pub struct SecretsConfig {
 
 impl Default for SecretsConfig {
     fn default() -> Self {
-        Self { key_file: PathBuf::from("/etc/portico/secret.key"), key_env: None }
+        Self {
+            key_file: PathBuf::from("/etc/portico/secret.key"),
+            key_env: None,
+        }
     }
 }
 
 impl SecretsConfig {
+    /// Reads the key, from the variable where one is named. A key file that is not there is made.
+    pub fn sealing_key(&self, entropy: &dyn Entropy) -> Result<SealingKey, KeyError> {
+        match &self.key_env {
+            Some(name) => SealingKey::parse(&Zeroizing::new(std::env::var(name).unwrap_or_default())),
+            None => SealingKey::load_or_create(&self.key_file, entropy),
+        }
+    }
+
     pub(super) fn validate(&self, problems: &mut Vec<ConfigProblem>) {
-        if self.key_env.as_ref().is_some_and(|name| name.is_empty() || name.contains(['=', '\0'])) {
-            problems.push(ConfigProblem::new("secrets.key_env", "is not the name of a variable", "write one such as `PORTICO_KEY`"));
+        if self
+            .key_env
+            .as_ref()
+            .is_some_and(|name| name.is_empty() || name.contains(['=', '\0']))
+        {
+            problems.push(ConfigProblem::new(
+                "secrets.key_env",
+                "is not the name of a variable",
+                "write one such as `PORTICO_KEY`",
+            ));
         }
     }
 }

@@ -78,8 +78,16 @@ impl ServerConfig {
             ));
         }
         match (&self.tls_cert, &self.tls_key) {
-            (Some(_), None) => problems.push(ConfigProblem::new("server.tls_key", "is missing beside `tls_cert`", "name the file with the certificate's private key")),
-            (None, Some(_)) => problems.push(ConfigProblem::new("server.tls_cert", "is missing beside `tls_key`", "name the file with the certificate chain")),
+            (Some(_), None) => problems.push(ConfigProblem::new(
+                "server.tls_key",
+                "is missing beside `tls_cert`",
+                "name the file with the certificate's private key",
+            )),
+            (None, Some(_)) => problems.push(ConfigProblem::new(
+                "server.tls_cert",
+                "is missing beside `tls_key`",
+                "name the file with the certificate chain",
+            )),
             (Some(_), Some(_)) if url.scheme() == "http" => problems.push(ConfigProblem::new(
                 "server.public_url",
                 "is not `https` although the panel has a certificate",
@@ -87,7 +95,11 @@ impl ServerConfig {
             )),
             _ => {}
         }
-        if self.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        if self
+            .trusted_proxies
+            .iter()
+            .any(|network| network.prefix_len() == 0)
+        {
             problems.push(ConfigProblem::new(
                 "server.trusted_proxies",
                 "trusts everybody",

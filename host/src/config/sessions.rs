@@ -19,14 +19,28 @@ pub struct SessionsConfig {
 
 impl Default for SessionsConfig {
     fn default() -> Self {
-        Self { idle_minutes: 8 * 60, absolute_hours: 14 * 24, per_customer: 20 }
+        Self {
+            idle_minutes: 8 * 60,
+            absolute_hours: 14 * 24,
+            per_customer: 20,
+        }
     }
 }
 
 impl SessionsConfig {
     pub(super) fn validate(&self, problems: &mut Vec<ConfigProblem>) {
-        within(problems, "sessions.idle_minutes", self.idle_minutes, 5..=14 * 24 * 60);
-        within(problems, "sessions.absolute_hours", self.absolute_hours, 1..=90 * 24);
+        within(
+            problems,
+            "sessions.idle_minutes",
+            self.idle_minutes,
+            5..=14 * 24 * 60,
+        );
+        within(
+            problems,
+            "sessions.absolute_hours",
+            self.absolute_hours,
+            1..=90 * 24,
+        );
         within(problems, "sessions.per_customer", self.per_customer, 1..=1_000);
         if self.idle_minutes > self.absolute_hours.saturating_mul(60) {
             problems.push(ConfigProblem::new(

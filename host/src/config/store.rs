@@ -16,7 +16,9 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("/var/lib/portico") }
+        Self {
+            path: PathBuf::from("/var/lib/portico"),
+        }
     }
 }
 

@@ -24,7 +24,9 @@ fn the_sample_with_its_defaults_uncommented_is_the_default_config() {
     let mut skip = false;
     let mut text = String::new();
     for line in sample.lines() {
-        let key = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && rest.contains(" = "));
+        let key = line
+            .strip_prefix('#')
+            .filter(|rest| !rest.starts_with(' ') && rest.contains(" = "));
         if let Some(key) = key.filter(|_| !skip) {
             text.push_str(key);
         } else if line.starts_with('[') {
@@ -42,7 +44,12 @@ fn the_sample_with_its_defaults_uncommented_is_the_default_config() {
 fn the_sample_with_everything_uncommented_reads_too() {
     let text: Vec<_> = reference::sample()
         .lines()
-        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line).to_owned())
+        .map(|line| {
+            line.strip_prefix('#')
+                .filter(|rest| !rest.starts_with(' '))
+                .unwrap_or(line)
+                .to_owned()
+        })
         .collect();
     let config: Config = toml::from_str(&text.join("\n")).unwrap();
     assert!(config.server.tls_cert.is_some() && config.mail.smtp.password.is_some());
@@ -53,13 +60,19 @@ fn every_key_has_a_description() {
     for text in [reference::sample(), reference::page()] {
         assert!(!text.contains("# \n") && !text.contains("|  |"), "{text}");
     }
-    assert!(reference::page().contains("| `public_url` | text | `\"http://localhost:8080/\"` | The address customers have"));
+    assert!(
+        reference::page()
+            .contains("| `public_url` | text | `\"http://localhost:8080/\"` | The address customers have")
+    );
 }
 
 #[test]
 fn an_unknown_key_names_its_line() {
     let text = error("[server]\nlisten = \"127.0.0.1:1\"\n[store]\npaht = \"x\"\n");
-    assert!(text.starts_with("the config `/etc/portico/portico.toml` is wrong in line 4: unknown field `paht`"), "{text}");
+    assert!(
+        text.starts_with("the config `/etc/portico/portico.toml` is wrong in line 4: unknown field `paht`"),
+        "{text}"
+    );
     assert!(error("[server]\nlisten = 8080\n").contains("in line 2"));
     assert!(error("[serve]\n").contains("unknown field `serve`"));
 }
@@ -92,17 +105,39 @@ fn relative_paths_start_from_the_folder_of_the_file() {
         "[store]\npath = \"data\"\n[secrets]\nkey_file = \"/keys/k\"\n[mail.smtp]\nuser = \"u\"\nsecurity = \"tls\"\npassword = { file = \"smtp\" }\n",
     )
     .unwrap();
-    assert_eq!(config.store.admin_socket(), Path::new("/etc/portico/data/admin.sock"));
+    assert_eq!(
+        config.store.admin_socket(),
+        Path::new("/etc/portico/data/admin.sock")
+    );
     assert_eq!(config.secrets.key_file, Path::new("/keys/k"));
-    assert_eq!(config.mail.smtp.password, Some(crate::domain::SecretRef::File("/etc/portico/smtp".into())));
+    assert_eq!(
+        config.mail.smtp.password,
+        Some(crate::domain::SecretRef::File("/etc/portico/smtp".into()))
+    );
 }
 
 #[test]
 fn http_is_allowed_on_the_machine_itself_only() {
-    for good in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:80", "https://panel.example.com"] {
-        assert!(parse(&format!("[server]\npublic_url = \"{good}\"")).is_ok(), "{good}");
+    for good in [
+        "http://localhost:8080",
+        "http://127.0.0.1",
+        "http://[::1]:80",
+        "https://panel.example.com",
+    ] {
+        assert!(
+            parse(&format!("[server]\npublic_url = \"{good}\"")).is_ok(),
+            "{good}"
+        );
     }
-    for bad in ["http://192.0.2.1", "https://panel.example.com/area", "https://a:b@panel.example.com", "ftp://localhost"] {
-        assert!(parse(&format!("[server]\npublic_url = \"{bad}\"")).is_err(), "{bad}");
+    for bad in [
+        "http://192.0.2.1",
+        "https://panel.example.com/area",
+        "https://a:b@panel.example.com",
+        "ftp://localhost",
+    ] {
+        assert!(
+            parse(&format!("[server]\npublic_url = \"{bad}\"")).is_err(),
+            "{bad}"
+        );
     }
 }

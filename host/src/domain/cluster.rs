@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::id::ClusterId;
-use super::secret_ref::SecretRef;
+use super::secret_ref::StoredSecret;
 
 /// A Proxmox VE cluster or stand-alone node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Cluster {
     pub endpoints: Vec<Url>,
     /// The API token's name, `USER@REALM!TOKENID`.
     pub token_id: TokenId,
-    /// Where the API token's secret is.
-    pub token_secret: SecretRef,
+    /// The API token's secret.
+    pub token_secret: StoredSecret,
     /// How the panel knows that it speaks to this cluster.
     pub trust: Trust,
     /// How hard the panel may press on it.

@@ -37,7 +37,7 @@ pub use self::permission::{Grants, Permission, PermissionDecl, What};
 pub use self::plugin::{PluginApproval, PluginFacts};
 pub use self::product::{DiskPlan, NetworkPlan, Plan, Product};
 pub use self::records::{ActivityPage, RecordError, Records};
-pub use self::secret_ref::{ProcessSecrets, SecretReadError, SecretRef, SecretSource};
+pub use self::secret_ref::{ProcessSecrets, SecretReadError, SecretRef, SecretSource, StoredSecret};
 pub use self::service::{Addresses, MacAddress, Service, is_dns_name};
 pub use self::settings::Settings;
 

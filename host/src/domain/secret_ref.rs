@@ -30,6 +30,31 @@ impl fmt::Display for SecretRef {
     }
 }
 
+/// A secret in a record: where to find it, or the secret encrypted under the panel's key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoredSecret {
+    /// It stays where the provider keeps it.
+    Reference(SecretRef),
+    /// It was given to the panel, which sealed it; only the panel's key opens it.
+    Sealed(Vec<u8>),
+}
+
+impl fmt::Display for StoredSecret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reference(reference) => reference.fmt(out),
+            Self::Sealed(_) => out.write_str("(sealed in the store)"),
+        }
+    }
+}
+
+impl fmt::Debug for StoredSecret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "StoredSecret({self})")
+    }
+}
+
 /// Reads what secret references point to.
 pub trait SecretSource: Send + Sync {
     /// The secret.

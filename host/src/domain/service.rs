@@ -85,7 +85,10 @@ impl FromStr for MacAddress {
         // `from_str_radix` would take a sign.
         let octet = |pair: &str| {
             let digits = pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
-            digits.then(|| u8::from_str_radix(pair, 16).ok()).flatten().ok_or_else(error)
+            digits
+                .then(|| u8::from_str_radix(pair, 16).ok())
+                .flatten()
+                .ok_or_else(error)
         };
         let octets: Vec<u8> = text.split(':').map(octet).collect::<Result<_, _>>()?;
         match octets.first() {

@@ -41,7 +41,11 @@ impl Calendar {
             return Err(CalendarError::Range);
         }
         entries.sort_unstable();
-        if entries.is_empty() || entries.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0)) {
+        if entries.is_empty()
+            || entries
+                .windows(2)
+                .any(|pair| matches!(pair, [a, b] if a.0 == b.0))
+        {
             return Err(CalendarError::Entries);
         }
         Ok(Self { time_zone, entries })
@@ -50,7 +54,7 @@ impl Calendar {
     /// The first run after `after`; none only when time itself ends.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let zone = self.zone();
-        let mut day = after.to_zoned(zone.clone()).date();
+        let mut day = after.to_zoned_datetime(zone.clone()).date();
         // A day back for runs that a gap pushed over midnight, eight forward for a calendar of one day a week.
         day = day.checked_sub(1.day()).ok()?;
         for _ in 0..10 {
@@ -65,7 +69,7 @@ impl Calendar {
     /// Whether `now` is still on the day, in the calendar's zone, on which a run was due.
     pub fn same_day(&self, due: Timestamp, now: Timestamp) -> bool {
         let zone = self.zone();
-        due.to_zoned(zone.clone()).date() == now.to_zoned(zone).date()
+        due.to_zoned_datetime(zone.clone()).date() == now.to_zoned_datetime(zone).date()
     }
 
     fn zone(&self) -> TimeZone {
@@ -78,7 +82,9 @@ impl Calendar {
         let (_, minute) = self.entries.iter().find(|(entry, _)| *entry == number)?;
         let hour = i8::try_from(minute / 60).ok()?;
         let minute = i8::try_from(minute % 60).ok()?;
-        zone.to_ambiguous_timestamp(day.at(hour, minute, 0, 0)).compatible().ok()
+        zone.to_ambiguous_timestamp(day.at(hour, minute, 0, 0))
+            .compatible()
+            .ok()
     }
 }
 
@@ -108,14 +114,26 @@ mod tests {
             .collect()
     }
 
-    const DAILY_0230: [(u8, u16); 7] = [(0, 150), (1, 150), (2, 150), (3, 150), (4, 150), (5, 150), (6, 150)];
+    const DAILY_0230: [(u8, u16); 7] = [
+        (0, 150),
+        (1, 150),
+        (2, 150),
+        (3, 150),
+        (4, 150),
+        (5, 150),
+        (6, 150),
+    ];
 
     #[test]
     fn a_time_that_does_not_exist_is_run_once_on_its_day() {
         // 29 March 2026, 02:00 → 03:00.
         assert_eq!(
             runs(&berlin(&DAILY_0230), "2026-03-27T12:00:00Z", 3),
-            ["2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"]
+            [
+                "2026-03-28T01:30:00Z",
+                "2026-03-29T01:30:00Z",
+                "2026-03-30T00:30:00Z"
+            ]
         );
     }
 
@@ -145,9 +163,21 @@ mod tests {
 
     #[test]
     fn bad_calendars_are_refused() {
-        assert_eq!(Calendar::new("Mars/Base".into(), vec![(0, 0)]), Err(CalendarError::Zone("Mars/Base".into())));
-        assert_eq!(Calendar::new("Etc/UTC".into(), vec![]), Err(CalendarError::Entries));
-        assert_eq!(Calendar::new("Etc/UTC".into(), vec![(0, 0), (0, 5)]), Err(CalendarError::Entries));
-        assert_eq!(Calendar::new("Etc/UTC".into(), vec![(7, 0)]), Err(CalendarError::Range));
+        assert_eq!(
+            Calendar::new("Mars/Base".into(), vec![(0, 0)]),
+            Err(CalendarError::Zone("Mars/Base".into()))
+        );
+        assert_eq!(
+            Calendar::new("Etc/UTC".into(), vec![]),
+            Err(CalendarError::Entries)
+        );
+        assert_eq!(
+            Calendar::new("Etc/UTC".into(), vec![(0, 0), (0, 5)]),
+            Err(CalendarError::Entries)
+        );
+        assert_eq!(
+            Calendar::new("Etc/UTC".into(), vec![(7, 0)]),
+            Err(CalendarError::Range)
+        );
     }
 }

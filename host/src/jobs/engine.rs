@@ -30,7 +30,12 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { concurrency: 256, per_node: 4, retries: 5, backoff: Duration::from_secs(5) }
+        Self {
+            concurrency: 256,
+            per_node: 4,
+            retries: 5,
+            backoff: Duration::from_secs(5),
+        }
     }
 }
 
@@ -58,7 +63,10 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that is not running yet.
-    #[expect(clippy::too_many_arguments, reason = "the composition root hands over each part once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the composition root hands over each part once"
+    )]
     pub fn new(
         jobs: Jobs,
         schedules: Schedules,
@@ -122,7 +130,9 @@ impl Engine {
         }
         let free = self.slots.available_permits().min(64);
         for claimed in self.jobs.due.claim(now, free, &self.owner, CLAIM).await? {
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { break };
+            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
+                break;
+            };
             let engine = self.clone();
             self.tracker.spawn(async move {
                 Run::new(&engine, claimed).go().await;
@@ -149,7 +159,10 @@ impl Engine {
         let key = crate::store::Key::text(&claimed.id);
         if let Some(job) = self.jobs.store.load::<super::Job>(&key).await? {
             batch.delete(Table::Jobs, key);
-            batch.delete(Table::JobOwners, super::record::owner_key(job.value.service, &job.value.id));
+            batch.delete(
+                Table::JobOwners,
+                super::record::owner_key(job.value.service, &job.value.id),
+            );
         }
         match self.jobs.store.apply(batch).await {
             Err(error) if !error.is_conflict() => Err(error),
@@ -165,7 +178,9 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,7 +193,10 @@ pub(super) struct NodeSlots {
 
 impl NodeSlots {
     fn new(most: usize) -> Self {
-        Self { most, busy: Mutex::default() }
+        Self {
+            most,
+            busy: Mutex::default(),
+        }
     }
 
     /// A slot on `node`, or none while it is full.
@@ -189,7 +207,10 @@ impl NodeSlots {
             return None;
         }
         *count += 1;
-        Some(NodeSlot { slots: Arc::clone(self), node })
+        Some(NodeSlot {
+            slots: Arc::clone(self),
+            node,
+        })
     }
 }
 

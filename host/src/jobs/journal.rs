@@ -103,7 +103,13 @@ pub struct Journal {
 impl Journal {
     /// The journal of a step.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, job: JobId, step: u32) -> Self {
-        Self { store, clock, job, step, batch: Arc::default() }
+        Self {
+            store,
+            clock,
+            job,
+            step,
+            batch: Arc::default(),
+        }
     }
 
     /// The job.
@@ -122,25 +128,53 @@ impl Journal {
     }
 
     fn key(&self, call: u32) -> Key {
-        self.job.key().number(u64::from(self.step)).number(u64::from(call))
+        self.job
+            .key()
+            .number(u64::from(self.step))
+            .number(u64::from(call))
     }
 
     /// What is known of a call.
     pub async fn entry(&self, call: u32) -> Result<Option<Entry>, StoreError> {
-        Ok(self.store.load::<Entry>(&self.key(call)).await?.map(|entry| entry.value))
+        Ok(self
+            .store
+            .load::<Entry>(&self.key(call))
+            .await?
+            .map(|entry| entry.value))
     }
 
     /// Stores that `operation` is about to be done.
-    pub async fn intend(&self, call: u32, operation: &Operation, seen: Vec<String>) -> Result<Entry, StoreError> {
-        let entry = Entry { operation: operation.clone(), at: self.clock.now(), seen, task: None };
+    pub async fn intend(
+        &self,
+        call: u32,
+        operation: &Operation,
+        seen: Vec<String>,
+    ) -> Result<Entry, StoreError> {
+        let entry = Entry {
+            operation: operation.clone(),
+            at: self.clock.now(),
+            seen,
+            task: None,
+        };
         self.store.save(&self.key(call), &entry).await?;
         Ok(entry)
     }
 
     /// Stores the task of a call.
     pub async fn started(&self, call: u32, entry: Entry, upid: String) -> Result<TaskRef, StoreError> {
-        let task = TaskRef { id: self.task_id(call), upid };
-        self.store.save(&self.key(call), &Entry { task: Some(task.clone()), ..entry }).await?;
+        let task = TaskRef {
+            id: self.task_id(call),
+            upid,
+        };
+        self.store
+            .save(
+                &self.key(call),
+                &Entry {
+                    task: Some(task.clone()),
+                    ..entry
+                },
+            )
+            .await?;
         Ok(task)
     }
 
@@ -151,7 +185,10 @@ impl Journal {
 
     /// Adds to what becomes durable together with the step.
     pub fn with_step(&self, more: Batch) {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner).append(more);
+        self.batch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(more);
     }
 
     /// Takes what was added by [`Journal::with_step`].
@@ -161,9 +198,16 @@ impl Journal {
 
     /// The task that the plugin knows by `id`, if a call of this job started it.
     pub async fn task(&self, id: &str) -> Result<Option<TaskRef>, StoreError> {
-        let Some((step, call)) = id.split_once('-') else { return Ok(None) };
-        let (Ok(step), Ok(call)) = (step.parse::<u64>(), call.parse::<u64>()) else { return Ok(None) };
-        let entry = self.store.load::<Entry>(&self.job.key().number(step).number(call)).await?;
+        let Some((step, call)) = id.split_once('-') else {
+            return Ok(None);
+        };
+        let (Ok(step), Ok(call)) = (step.parse::<u64>(), call.parse::<u64>()) else {
+            return Ok(None);
+        };
+        let entry = self
+            .store
+            .load::<Entry>(&self.job.key().number(step).number(call))
+            .await?;
         Ok(entry.and_then(|entry| entry.value.task))
     }
 

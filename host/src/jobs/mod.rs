@@ -21,8 +21,8 @@
 pub mod calendar;
 pub mod engine;
 pub mod journal;
-pub mod record;
 pub mod once;
+pub mod record;
 mod run;
 pub mod schedule;
 pub mod start;

@@ -84,7 +84,9 @@ pub async fn once(
     grace: Duration,
 ) -> Result<TaskRef, OnceError> {
     let entry = match journal.entry(call).await? {
-        Some(Entry { operation: before, .. }) if before != *operation => return Err(OnceError::Diverged),
+        Some(Entry {
+            operation: before, ..
+        }) if before != *operation => return Err(OnceError::Diverged),
         Some(Entry { task: Some(task), .. }) => return Ok(task),
         Some(entry) => {
             if let Some(upid) = find(clock, starter, &entry, grace).await? {
@@ -108,7 +110,11 @@ pub async fn once(
             Ok(Some(upid)) => Ok(journal.started(call, entry, upid).await?),
             Ok(None) => {
                 journal.withdraw(call).await?;
-                Err(StartFailure { may_have_happened: false, ..failure }.into())
+                Err(StartFailure {
+                    may_have_happened: false,
+                    ..failure
+                }
+                .into())
             }
             // Still not certain: the intent stays, and the step is run again later.
             Err(error) => Err(error),

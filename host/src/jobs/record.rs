@@ -19,7 +19,11 @@ impl JobId {
     /// A new id from the time and 10 random bytes.
     pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
         let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string())
+        Self(
+            uuid::Builder::from_unix_timestamp_millis(millis, &random)
+                .into_uuid()
+                .to_string(),
+        )
     }
 
     /// The id of the job that stands for `cause`, always the same for the same cause: starting it twice is found out.
@@ -205,7 +209,10 @@ impl Job {
     /// When the host gives up, once it has begun.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.started.map(|started| {
-            crate::clock::later(started, std::time::Duration::from_secs(u64::from(self.deadline_secs)))
+            crate::clock::later(
+                started,
+                std::time::Duration::from_secs(u64::from(self.deadline_secs)),
+            )
         })
     }
 }

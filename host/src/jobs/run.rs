@@ -37,7 +37,11 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(engine: &'a Engine, claimed: Claimed) -> Self {
-        Self { engine, claimed, slot: None }
+        Self {
+            engine,
+            claimed,
+            slot: None,
+        }
     }
 
     pub(super) async fn go(mut self) {
@@ -67,8 +71,18 @@ impl<'a> Run<'a> {
             if self.engine.stop.is_cancelled() {
                 return self.engine.due().abandon(&self.claimed).await;
             }
-            if job.value.deadline().is_some_and(|deadline| self.now() >= deadline) {
-                return self.end(job, Err("It took too long and was given up.".to_owned()), Batch::new()).await;
+            if job
+                .value
+                .deadline()
+                .is_some_and(|deadline| self.now() >= deadline)
+            {
+                return self
+                    .end(
+                        job,
+                        Err("It took too long and was given up.".to_owned()),
+                        Batch::new(),
+                    )
+                    .await;
             }
             let flow = match job.value.wait.clone() {
                 Wait::Nothing => self.deliver(&mut job).await?,
@@ -80,8 +94,17 @@ impl<'a> Run<'a> {
                 }
                 Wait::Until(_) => self.commit_event(&mut job, Event::Woke).await?,
                 Wait::Task(task) => {
-                    let Some(outcome) = self.wait_for(&job.value, &task).await? else { continue };
-                    self.commit_event(&mut job, Event::TaskEnded { task: task.id, outcome }).await?
+                    let Some(outcome) = self.wait_for(&job.value, &task).await? else {
+                        continue;
+                    };
+                    self.commit_event(
+                        &mut job,
+                        Event::TaskEnded {
+                            task: task.id,
+                            outcome,
+                        },
+                    )
+                    .await?
                 }
             };
             if let Flow::Over = flow {
@@ -112,7 +135,10 @@ impl<'a> Run<'a> {
                 if self.engine.jobs.store.load::<Hold>(&place).await?.is_some() {
                     return self.later().await;
                 }
-                let hold = Hold { job: job.value.id.clone(), operation: job.value.operation.clone() };
+                let hold = Hold {
+                    job: job.value.id.clone(),
+                    operation: job.value.operation.clone(),
+                };
                 batch.create(place, &hold)?;
                 job.value.holds = true;
             }
@@ -130,7 +156,9 @@ impl<'a> Run<'a> {
 
     /// Due again after a while, a different one for each job.
     async fn later(&mut self) -> Result<Flow, StoreError> {
-        let spread = self.claimed.id.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let spread = self.claimed.id.bytes().fold(0_u64, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
         let due = later(self.now(), QUEUE_AGAIN + Duration::from_millis(spread % 2000));
         let mut batch = Batch::new();
         self.engine.due().again(&mut batch, &self.claimed, due)?;
@@ -153,7 +181,10 @@ impl<'a> Run<'a> {
             () = clock.sleep_until(until) => {}
         }
         let until = later(clock.now(), CLAIM);
-        self.engine.due().extend(&mut self.claimed, &self.engine.owner, until).await?;
+        self.engine
+            .due()
+            .extend(&mut self.claimed, &self.engine.owner, until)
+            .await?;
         Ok(None)
     }
 
@@ -180,19 +211,29 @@ impl<'a> Run<'a> {
                 () = clock.sleep(RENEW) => {}
             }
             let until = later(clock.now(), CLAIM);
-            self.engine.due().extend(&mut self.claimed, &self.engine.owner, until).await?;
+            self.engine
+                .due()
+                .extend(&mut self.claimed, &self.engine.owner, until)
+                .await?;
         }
     }
 
     /// Runs a step and stores its result.
     async fn deliver(&mut self, job: &mut Versioned<Job>) -> Result<Flow, StoreError> {
         let jobs = &self.engine.jobs;
-        let journal =
-            Journal::new(jobs.store.clone(), jobs.clock.clone(), job.value.id.clone(), job.value.step);
+        let journal = Journal::new(
+            jobs.store.clone(),
+            jobs.clock.clone(),
+            job.value.id.clone(),
+            job.value.step,
+        );
         let Advanced { step, batch } = match self.advance(&job.value, journal.clone()).await? {
             Ok(advanced) => advanced,
             Err(error) => Advanced {
-                step: Step::Failed { reason: error.reason, retryable: error.retryable },
+                step: Step::Failed {
+                    reason: error.reason,
+                    retryable: error.retryable,
+                },
                 batch: Batch::new(),
             },
         };
@@ -202,13 +243,17 @@ impl<'a> Run<'a> {
                 Ok(Flow::Over)
             }
             Step::Failed { reason, retryable } => self.failed(job, reason, retryable, batch).await,
-            Step::Continue { state, progress } => {
-                self.next(job, state, progress, Wait::Nothing, batch).await
-            }
-            Step::SleepUntil { until, state, progress } => {
-                self.next(job, state, progress, Wait::Until(until), batch).await
-            }
-            Step::AwaitTask { task, state, progress } => match journal.task(&task).await? {
+            Step::Continue { state, progress } => self.next(job, state, progress, Wait::Nothing, batch).await,
+            Step::SleepUntil {
+                until,
+                state,
+                progress,
+            } => self.next(job, state, progress, Wait::Until(until), batch).await,
+            Step::AwaitTask {
+                task,
+                state,
+                progress,
+            } => match journal.task(&task).await? {
                 Some(task) => self.next(job, state, progress, Wait::Task(task), batch).await,
                 None => {
                     tracing::error!(job = %job.value.id, %task, "a plugin waits for a task that it has not started");
@@ -249,7 +294,11 @@ impl<'a> Run<'a> {
             self.end(job.clone(), Err(reason), batch).await?;
             return Ok(Flow::Over);
         }
-        let pause = self.engine.config.backoff.saturating_mul(1 << job.value.attempt.min(10));
+        let pause = self
+            .engine
+            .config
+            .backoff
+            .saturating_mul(1 << job.value.attempt.min(10));
         job.value.attempt += 1;
         job.value.progress.text = reason;
         let until = later(self.now(), pause);
@@ -268,8 +317,15 @@ impl<'a> Run<'a> {
         mut batch: Batch,
     ) -> Result<(), StoreError> {
         let now = self.now();
-        let Versioned { value: mut job, version } = job;
-        job.phase = if outcome.is_ok() { Phase::Done } else { Phase::Failed };
+        let Versioned {
+            value: mut job,
+            version,
+        } = job;
+        job.phase = if outcome.is_ok() {
+            Phase::Done
+        } else {
+            Phase::Failed
+        };
         job.ended = Some(now);
         job.wait = Wait::Nothing;
         let (Ok(text) | Err(text)) = outcome;
@@ -283,7 +339,10 @@ impl<'a> Run<'a> {
         }
         Journal::clear(&self.engine.jobs.store, &job.id, &mut batch).await?;
         Activity.job_ended(&mut batch, &job, now)?;
-        self.engine.jobs.purge.insert(&mut batch, job.id.as_str(), later(now, KEEP))?;
+        self.engine
+            .jobs
+            .purge
+            .insert(&mut batch, job.id.as_str(), later(now, KEEP))?;
         batch.update(job.id.key(), version, &job)?;
         self.engine.due().ack(&mut batch, &self.claimed);
         self.engine.jobs.store.apply(batch).await?;

@@ -57,21 +57,45 @@ impl Schedules {
 
     /// Sets the schedule that plugin and service have under `key`, replacing what was there.
     pub async fn set(&self, key: &str, job: NewJob, calendar: Calendar) -> Result<(), StoreError> {
-        let Some(next) = calendar.next(self.jobs.clock.now()) else { return Ok(()) };
+        let Some(next) = calendar.next(self.jobs.clock.now()) else {
+            return Ok(());
+        };
         let place = plugin_key(job.service, &job.plugin, key);
         let mut batch = Batch::new();
         self.due.schedule(&mut batch, &id_of(&place), next).await?;
-        let job = NewJob { key: None, actor: Actor::System, ..job };
-        batch.save(place, &Schedule { job, calendar, next, missed: None })?;
+        let job = NewJob {
+            key: None,
+            actor: Actor::System,
+            ..job
+        };
+        batch.save(
+            place,
+            &Schedule {
+                job,
+                calendar,
+                next,
+                missed: None,
+            },
+        )?;
         self.jobs.store.apply(batch).await?;
         self.jobs.wake.notify_one();
         Ok(())
     }
 
     /// The schedule under `key`.
-    pub async fn get(&self, service: ServiceId, plugin: &PluginId, key: &str) -> Result<Option<Schedule>, StoreError> {
+    pub async fn get(
+        &self,
+        service: ServiceId,
+        plugin: &PluginId,
+        key: &str,
+    ) -> Result<Option<Schedule>, StoreError> {
         let place = plugin_key(service, plugin, key);
-        Ok(self.jobs.store.load::<Schedule>(&place).await?.map(|schedule| schedule.value))
+        Ok(self
+            .jobs
+            .store
+            .load::<Schedule>(&place)
+            .await?
+            .map(|schedule| schedule.value))
     }
 
     /// Removes the schedule under `key`; one that is not there is no error.
@@ -97,7 +121,11 @@ impl Schedules {
             // The id of the job comes from the schedule and its time: a crash between here and the next line of the
             // schedule starts the same job again, which changes nothing.
             let cause = format!("{}@{}", claimed.id, schedule.next);
-            match self.jobs.start_once(schedule.job.clone(), &cause, schedule.next).await {
+            match self
+                .jobs
+                .start_once(schedule.job.clone(), &cause, schedule.next)
+                .await
+            {
                 Ok(_) => {}
                 Err(StartError::Store(error)) => return Err(error),
                 Err(error) => {

@@ -171,7 +171,12 @@ impl Jobs {
         if let Some(key) = &new.key {
             self.claim_key(&mut batch, &new, key, &id, replace).await?;
         }
-        let unfinished = self.of_plugin(new.service, &new.plugin).await?.iter().filter(|j| !j.phase.is_over()).count();
+        let unfinished = self
+            .of_plugin(new.service, &new.plugin)
+            .await?
+            .iter()
+            .filter(|j| !j.phase.is_over())
+            .count();
         if unfinished >= MOST_JOBS {
             return Err(StartError::TooMany);
         }
@@ -181,7 +186,13 @@ impl Jobs {
             if let Some(hold) = self.store.load::<Hold>(&key).await? {
                 return Err(StartError::Busy(hold.value.operation));
             }
-            batch.create(key, &Hold { job: id.clone(), operation: new.operation.clone() })?;
+            batch.create(
+                key,
+                &Hold {
+                    job: id.clone(),
+                    operation: new.operation.clone(),
+                },
+            )?;
         }
         let due = due.unwrap_or(now);
         let job = Job {
@@ -246,7 +257,9 @@ impl Jobs {
 
     /// The unfinished job a key stands for.
     async fn keyed(&self, id: &[u8]) -> Result<Option<Versioned<Job>>, StoreError> {
-        let Ok(id) = std::str::from_utf8(id) else { return Ok(None) };
+        let Ok(id) = std::str::from_utf8(id) else {
+            return Ok(None);
+        };
         let job = self.store.load::<Job>(&Key::text(id)).await?;
         Ok(job.filter(|job| !job.value.phase.is_over()))
     }
@@ -263,7 +276,9 @@ impl Jobs {
     /// Removes the waiting job with a key; one that is not there is no error.
     pub async fn cancel(&self, service: ServiceId, plugin: &PluginId, key: &str) -> Result<(), StartError> {
         let place = plugin_key(service, plugin, key);
-        let Some(record) = self.store.get(Table::JobKeys, &place).await? else { return Ok(()) };
+        let Some(record) = self.store.get(Table::JobKeys, &place).await? else {
+            return Ok(());
+        };
         let mut batch = Batch::new();
         batch.remove(Table::JobKeys, place, record.version);
         match self.keyed(&record.value).await? {
@@ -282,19 +297,30 @@ impl Jobs {
 
     /// The job that holds a service.
     pub async fn hold(&self, service: ServiceId) -> Result<Option<Hold>, StoreError> {
-        Ok(self.store.load::<Hold>(&hold_key(service)).await?.map(|hold| hold.value))
+        Ok(self
+            .store
+            .load::<Hold>(&hold_key(service))
+            .await?
+            .map(|hold| hold.value))
     }
 
     /// The jobs of a service, the newest first, at most 50 and as many as are kept (a day after their end).
     pub async fn of_service(&self, service: ServiceId) -> Result<Vec<Job>, StoreError> {
-        let scan = Scan::prefix(Table::JobOwners, owner_prefix(service)).reverse().limit(LISTED);
+        let scan = Scan::prefix(Table::JobOwners, owner_prefix(service))
+            .reverse()
+            .limit(LISTED);
         self.jobs(&scan).await
     }
 
     /// The jobs of a plugin on a service, the newest first.
     pub async fn of_plugin(&self, service: ServiceId, plugin: &PluginId) -> Result<Vec<Job>, StoreError> {
         let scan = Scan::prefix(Table::JobOwners, owner_prefix(service)).reverse();
-        Ok(self.jobs(&scan).await?.into_iter().filter(|job| job.plugin == *plugin).collect())
+        Ok(self
+            .jobs(&scan)
+            .await?
+            .into_iter()
+            .filter(|job| job.plugin == *plugin)
+            .collect())
     }
 
     async fn jobs(&self, scan: &Scan) -> Result<Vec<Job>, StoreError> {
@@ -302,8 +328,15 @@ impl Jobs {
         let mut jobs = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
             let mut parts = entry.key.parts();
-            let (Some(_), Some(id)) = (parts.text(), parts.text()) else { continue };
-            jobs.extend(self.store.load::<Job>(&Key::text(&id)).await?.map(|job| job.value));
+            let (Some(_), Some(id)) = (parts.text(), parts.text()) else {
+                continue;
+            };
+            jobs.extend(
+                self.store
+                    .load::<Job>(&Key::text(&id))
+                    .await?
+                    .map(|job| job.value),
+            );
         }
         Ok(jobs)
     }

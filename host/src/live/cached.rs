@@ -64,7 +64,15 @@ pub struct Cached<T, E> {
 
 impl<T, E> Default for Cached<T, E> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { last: None, failure: None, flight: None, expired: false, epoch: 0 }) }
+        Self {
+            state: Mutex::new(State {
+                last: None,
+                failure: None,
+                flight: None,
+                expired: false,
+                epoch: 0,
+            }),
+        }
     }
 }
 
@@ -84,14 +92,22 @@ where
     ///
     /// # Errors
     /// The failure of the fetch when no value is young enough to stand in; none when the time was over.
-    pub async fn get<F, Fut>(self: &Arc<Self>, patience: Patience, fetch: F) -> Result<Aged<T>, Option<Arc<E>>>
+    pub async fn get<F, Fut>(
+        self: &Arc<Self>,
+        patience: Patience,
+        fetch: F,
+    ) -> Result<Aged<T>, Option<Arc<E>>>
     where
         F: FnOnce(Option<Aged<T>>) -> Fut,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
         let (flight, last) = {
             let mut state = self.state();
-            if let Some(last) = state.last.as_ref().filter(|last| !state.expired && last.age() < patience.fresh) {
+            if let Some(last) = state
+                .last
+                .as_ref()
+                .filter(|last| !state.expired && last.age() < patience.fresh)
+            {
                 return Ok(last.clone());
             }
             if let Some((at, failure)) = &state.failure
@@ -111,7 +127,11 @@ where
             };
             (flight, state.last.clone())
         };
-        let wait = if last.is_some() { patience.budget } else { patience.first };
+        let wait = if last.is_some() {
+            patience.budget
+        } else {
+            patience.first
+        };
         match tokio::time::timeout(wait, flight).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(failure)) => Self::stand_in(last, patience).ok_or(Some(failure)),
@@ -233,7 +253,14 @@ mod tests {
         let cached = Arc::new(Cached::<u32, &str>::default());
         cached.get(PATIENCE, |_| async { Ok(1) }).await.unwrap();
         tokio::time::sleep(Duration::from_secs(10)).await;
-        assert_eq!(cached.get(PATIENCE, |_| async { Err("down") }).await.unwrap().value, 1);
+        assert_eq!(
+            cached
+                .get(PATIENCE, |_| async { Err("down") })
+                .await
+                .unwrap()
+                .value,
+            1
+        );
         tokio::time::sleep(Duration::from_secs(30)).await;
         let failure = cached.get(PATIENCE, |_| async { Err("down") }).await.unwrap_err();
         assert_eq!(failure.as_deref(), Some(&"down"));

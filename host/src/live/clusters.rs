@@ -23,7 +23,12 @@ pub struct Clusters {
 impl Clusters {
     /// Clients of the clusters in `records`, whose secrets `vault` opens.
     pub fn new(records: Records, vault: Vault, observer: Arc<dyn Observer>) -> Self {
-        Self { records, vault, observer, clients: Arc::default() }
+        Self {
+            records,
+            vault,
+            observer,
+            clients: Arc::default(),
+        }
     }
 
     /// The client of a cluster.
@@ -32,7 +37,12 @@ impl Clusters {
             tracing::error!(cluster = %id, %error, "the record of a cluster cannot be read");
             Problem::Failed
         })?;
-        let known = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let known = self
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned();
         if let Some((_, client)) = known.filter(|(version, _)| *version == record.version) {
             return Ok(client);
         }
@@ -47,14 +57,26 @@ impl Clusters {
 
     /// A client of its own for a record, as the check of a cluster needs it.
     pub async fn connect(&self, cluster: &Cluster) -> anyhow::Result<Client> {
-        let secret = self.vault.open(Table::Clusters, &Key::text(cluster.id.as_str()), &cluster.token_secret).await?;
-        let token = ApiToken::new(cluster.token_id.as_str(), portico_proxmox::Secret::new(secret.expose()))?;
+        let secret = self
+            .vault
+            .open(
+                Table::Clusters,
+                &Key::text(cluster.id.as_str()),
+                &cluster.token_secret,
+            )
+            .await?;
+        let token = ApiToken::new(
+            cluster.token_id.as_str(),
+            portico_proxmox::Secret::new(secret.expose()),
+        )?;
         let trust = match &cluster.trust {
             domain::Trust::System => Trust::SystemRoots,
             domain::Trust::CaFile(path) => Trust::CaPem(tokio::fs::read(path).await?),
-            domain::Trust::Fingerprints(pins) => {
-                Trust::Fingerprints(pins.iter().map(|pin| pin.as_str().parse()).collect::<Result<_, _>>()?)
-            }
+            domain::Trust::Fingerprints(pins) => Trust::Fingerprints(
+                pins.iter()
+                    .map(|pin| pin.as_str().parse())
+                    .collect::<Result<_, _>>()?,
+            ),
         };
         let mut config = ClusterConfig::new(cluster.id.as_str(), cluster.endpoints.clone(), token, trust);
         let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));

@@ -87,8 +87,16 @@ impl Live {
     /// Nothing is asked yet.
     pub fn new(config: LiveConfig, clusters: Clusters) -> Self {
         let tasks = TaskWatch::new(config.task_poll);
-        let inner = Inner { config, clusters, tasks, vms: Mutex::default(), lists: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        let inner = Inner {
+            config,
+            clusters,
+            tasks,
+            vms: Mutex::default(),
+            lists: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// The VM of a service.
@@ -119,7 +127,10 @@ impl Live {
             let vms = client.vm_resources().await?;
             Ok(Arc::new(vms.into_iter().map(|vm| (vm.vmid.get(), vm)).collect()))
         };
-        list.get(self.inner.config.list, fetch).await.map(|aged| aged.value).map_err(Problem::of)
+        list.get(self.inner.config.list, fetch)
+            .await
+            .map(|aged| aged.value)
+            .map_err(Problem::of)
     }
 
     /// The watcher of tasks.
@@ -135,6 +146,8 @@ impl Live {
 
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").field("config", &self.inner.config).finish_non_exhaustive()
+        f.debug_struct("Live")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
     }
 }

@@ -40,8 +40,14 @@ impl From<&Error> for Problem {
         match error {
             Error::Unauthorized { .. } | Error::PermissionDenied { .. } => Self::Refused,
             error if error.is_vm_missing() => Self::Gone,
-            Error::Refused { reason: Reason::Locked(lock), .. } => Self::Busy(operation(lock.as_str()).to_owned()),
-            Error::Refused { reason: Reason::NodeUnknown, .. } => Self::Unreachable,
+            Error::Refused {
+                reason: Reason::Locked(lock),
+                ..
+            } => Self::Busy(operation(lock.as_str()).to_owned()),
+            Error::Refused {
+                reason: Reason::NodeUnknown,
+                ..
+            } => Self::Unreachable,
             error if error.is_transient_read() => Self::Unreachable,
             Error::Tls { .. } | Error::Malformed { .. } => Self::Unreachable,
             _ => Self::Failed,

@@ -39,7 +39,10 @@ pub struct TaskWatch {
 impl TaskWatch {
     /// Asks each node with running tasks every `poll`.
     pub fn new(poll: Duration) -> Self {
-        Self { poll, nodes: Arc::default() }
+        Self {
+            poll,
+            nodes: Arc::default(),
+        }
     }
 
     /// Returns when the task has ended. Never [`TaskState::Running`].
@@ -56,12 +59,14 @@ impl TaskWatch {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = !nodes.contains_key(&key);
         let waiting = nodes.entry(key.clone()).or_default();
-        let watched = waiting.entry(upid.as_str().to_owned()).or_insert_with(|| Watched {
-            upid: upid.clone(),
-            since: Instant::now(),
-            unclear: None,
-            result: watch::Sender::new(None),
-        });
+        let watched = waiting
+            .entry(upid.as_str().to_owned())
+            .or_insert_with(|| Watched {
+                upid: upid.clone(),
+                since: Instant::now(),
+                unclear: None,
+                result: watch::Sender::new(None),
+            });
         let result = watched.result.subscribe();
         if begin {
             let (this, client) = (self.clone(), client.clone());
@@ -76,7 +81,11 @@ impl TaskWatch {
             tokio::time::sleep(self.poll).await;
             let Some(upids) = self.wanted(&key) else { return };
             let Some((first, _)) = upids.first() else { continue };
-            let filter = TaskFilter { source: TaskSource::Active, limit: Some(LISTED), ..TaskFilter::default() };
+            let filter = TaskFilter {
+                source: TaskSource::Active,
+                limit: Some(LISTED),
+                ..TaskFilter::default()
+            };
             let running = match client.tasks(first.node(), &filter).await {
                 Ok(tasks) => tasks,
                 Err(error) => {
@@ -86,7 +95,10 @@ impl TaskWatch {
                 }
             };
             for (upid, since) in upids {
-                if running.iter().any(|task| task.upid == upid && !task.state.is_finished()) {
+                if running
+                    .iter()
+                    .any(|task| task.upid == upid && !task.state.is_finished())
+                {
                     continue;
                 }
                 match client.task_status(&upid).await {
@@ -115,12 +127,22 @@ impl TaskWatch {
             nodes.remove(key);
             return None;
         }
-        Some(waiting.values().map(|watched| (watched.upid.clone(), watched.since)).collect())
+        Some(
+            waiting
+                .values()
+                .map(|watched| (watched.upid.clone(), watched.since))
+                .collect(),
+        )
     }
 
     fn unclear(&self, key: &Key, upid: &Upid, state: TaskState) {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(watched) = nodes.get_mut(key).and_then(|waiting| waiting.get_mut(upid.as_str())) else { return };
+        let Some(watched) = nodes
+            .get_mut(key)
+            .and_then(|waiting| waiting.get_mut(upid.as_str()))
+        else {
+            return;
+        };
         let since = *watched.unclear.get_or_insert_with(Instant::now);
         if since.elapsed() > SETTLE {
             watched.result.send_replace(Some(state));
@@ -129,7 +151,10 @@ impl TaskWatch {
 
     fn finish(&self, key: &Key, upid: &Upid, state: TaskState) {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(watched) = nodes.get_mut(key).and_then(|waiting| waiting.remove(upid.as_str())) {
+        if let Some(watched) = nodes
+            .get_mut(key)
+            .and_then(|waiting| waiting.remove(upid.as_str()))
+        {
             watched.result.send_replace(Some(state));
         }
     }
@@ -142,6 +167,8 @@ fn is_bad_parameter(error: &portico_proxmox::Error) -> bool {
 
 impl std::fmt::Debug for TaskWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TaskWatch").field("poll", &self.poll).finish_non_exhaustive()
+        f.debug_struct("TaskWatch")
+            .field("poll", &self.poll)
+            .finish_non_exhaustive()
     }
 }

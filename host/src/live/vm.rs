@@ -86,14 +86,22 @@ impl VmLive {
     pub async fn hardware(&self) -> Result<Arc<VmConfig>, Problem> {
         let vm = self.vm.clone();
         let fetch = move |_| async move { Ok(Arc::new(vm.config().await?)) };
-        self.hardware.get(self.config.slow, fetch).await.map(|aged| aged.value).map_err(Problem::of)
+        self.hardware
+            .get(self.config.slow, fetch)
+            .await
+            .map(|aged| aged.value)
+            .map_err(Problem::of)
     }
 
     /// The snapshots, for a page.
     pub async fn snapshots(&self) -> Result<Arc<Snapshots>, Problem> {
         let vm = self.vm.clone();
         let fetch = move |_| async move { Ok(Arc::new(vm.snapshots().await?)) };
-        self.snapshots.get(self.patience(), fetch).await.map(|aged| aged.value).map_err(Problem::of)
+        self.snapshots
+            .get(self.patience(), fetch)
+            .await
+            .map(|aged| aged.value)
+            .map_err(Problem::of)
     }
 
     /// The snapshots, for a decision: asked for now.
@@ -105,7 +113,11 @@ impl VmLive {
     pub async fn can_snapshot(&self) -> Result<bool, Problem> {
         let vm = self.vm.clone();
         let fetch = move |_| async move { vm.feature(Feature::Snapshot, None).await };
-        let answer = self.feature.get(self.config.slow, fetch).await.map_err(Problem::of)?;
+        let answer = self
+            .feature
+            .get(self.config.slow, fetch)
+            .await
+            .map_err(Problem::of)?;
         Ok(answer.value.available)
     }
 
@@ -116,17 +128,25 @@ impl VmLive {
         let config = self.hardware().await?;
         let client = self.vm.client().clone();
         let fetch = move |_| async move { Ok(Arc::new(client.resources().await?.storages)) };
-        let storages = self.storages.get(self.config.slow, fetch).await.map_err(Problem::of)?.value;
+        let storages = self
+            .storages
+            .get(self.config.slow, fetch)
+            .await
+            .map_err(Problem::of)?
+            .value;
         let disks = config.disks();
         Ok(disks.iter().filter_map(|(_, disk)| disk.storage()).any(|id| {
-            storages.iter().any(|storage| storage.storage == id && storage.plugintype == "zfspool")
+            storages
+                .iter()
+                .any(|storage| storage.storage == id && storage.plugintype == "zfspool")
         }))
     }
 
     /// Says that something is being or was done to the VM: what is known is old, and for a while it is asked for more
     /// often.
     pub fn touched(&self) {
-        *self.hot_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + self.config.hot_for);
+        *self.hot_until.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Instant::now() + self.config.hot_for);
         self.status.expire();
         self.hardware.expire();
         self.snapshots.expire();
@@ -135,11 +155,18 @@ impl VmLive {
 
     /// Whether something was done to the VM a short while ago.
     pub fn is_hot(&self) -> bool {
-        self.hot_until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+        self.hot_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|until| Instant::now() < until)
     }
 
     fn patience(&self) -> Patience {
-        if self.is_hot() { self.config.hot } else { self.config.calm }
+        if self.is_hot() {
+            self.config.hot
+        } else {
+            self.config.calm
+        }
     }
 }
 
@@ -152,7 +179,10 @@ fn rates(before: &Aged<Sample>, status: &VmStatus, at: Instant) -> Option<Rates>
     }
     let rate = |now: Option<u64>, then: Option<u64>| {
         let bytes = now?.checked_sub(then?)?;
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people needs no more than 15 digits")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a rate for people needs no more than 15 digits"
+        )]
         Some(bytes as f64 / seconds)
     };
     Some(Rates {

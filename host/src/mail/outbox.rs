@@ -12,7 +12,7 @@ use super::{EmailAddress, Mail, MailError};
 use crate::clock::{Clock, later};
 use crate::secret::{Entropy, SealError, Sealed, Sealer};
 use crate::store::{
-    Batch, Claimed, DueQueue, Key, Scan, SharedStore, StoreError, StoreExt, Stored, Table, Versioned,
+    Batch, Claimed, DueQueue, Key, Scan, SharedStore, StoreError, StoreExt, Stored, Table, Versioned, limits,
 };
 
 /// How long a mail that was sent or given up is remembered: so long its id is not sent again.
@@ -161,6 +161,14 @@ impl Outbox {
             html: mail.html.clone(),
         };
         let plain = zeroize::Zeroizing::new(serde_json::to_vec(&content).map_err(OutboxError::Encode)?);
+        // Escapes can make the content much longer than its parts; base64 makes it longer by a third.
+        if plain.len() > limits::VALUE_BYTES / 2 + limits::VALUE_BYTES / 8 {
+            return Err(MailError {
+                field: "text",
+                reason: "is too large in its stored form",
+            }
+            .into());
+        }
         let sealed = self.sealer.seal(Table::Outbox, &key, &plain, &*self.entropy)?;
         let now = self.clock.now();
         let record = OutboxRecord {

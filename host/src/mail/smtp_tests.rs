@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};
@@ -39,6 +42,11 @@ struct Server {
 
 impl Server {
     async fn start(turns: &[Turn]) -> (Self, u16) {
+        Self::start_with(turns, None).await
+    }
+
+    /// With a certificate the server talks TLS from the first byte (`true`) or after STARTTLS.
+    async fn start_with(turns: &[Turn], tls: Option<(TlsAcceptor, bool)>) -> (Self, u16) {
         let server = Self::default();
         server.turns.lock().unwrap().extend(turns);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -46,8 +54,24 @@ impl Server {
         let accepting = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let server = accepting.clone();
-                tokio::spawn(async move { server.talk(stream).await });
+                let (server, tls) = (accepting.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => drop(server.talk(BufReader::new(stream), true, false).await),
+                        Some((tls, true)) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                server.talk(BufReader::new(stream), true, false).await;
+                            }
+                        }
+                        Some((tls, false)) => {
+                            if let Some(stream) = server.talk(BufReader::new(stream), true, true).await
+                                && let Ok(stream) = tls.accept(stream).await
+                            {
+                                server.talk(BufReader::new(stream), false, false).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         (server, port)
@@ -61,8 +85,13 @@ impl Server {
         self.turns.lock().unwrap().front().copied().unwrap_or(Turn::Take)
     }
 
-    async fn talk(&self, stream: TcpStream) -> Option<()> {
-        let mut stream = BufReader::new(stream);
+    /// Talks until the end, or until the client asked for TLS.
+    async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        mut stream: BufReader<S>,
+        greet: bool,
+        starttls: bool,
+    ) -> Option<S> {
         match self.peek() {
             Turn::CutAtOnce => {
                 self.next();
@@ -77,9 +106,14 @@ impl Server {
             _ => {}
         }
         let (mut from, mut to) = (String::new(), String::new());
-        let mut answer = "220 test ESMTP".to_owned();
+        let mut answer = if greet {
+            "220 test ESMTP\r\n".to_owned()
+        } else {
+            String::new()
+        };
         loop {
-            stream.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+            stream.write_all(answer.as_bytes()).await.ok()?;
+            stream.flush().await.ok()?;
             let mut line = String::new();
             if stream.read_line(&mut line).await.ok()? == 0 {
                 return None;
@@ -88,6 +122,7 @@ impl Server {
             self.lines.lock().unwrap().push(line.clone());
             let word = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
             answer = match word.as_str() {
+                "EHLO" if starttls => "250-test\r\n250 STARTTLS".to_owned(),
                 "EHLO" => "250-test\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME".to_owned(),
                 "MAIL" => {
                     from.clone_from(&line);
@@ -104,6 +139,7 @@ impl Server {
                 }
                 "DATA" => {
                     stream.write_all(b"354 go on\r\n").await.ok()?;
+                    stream.flush().await.ok()?;
                     let mut text = String::new();
                     loop {
                         let mut line = String::new();
@@ -127,10 +163,13 @@ impl Server {
                     stream.write_all(b"221 bye\r\n").await.ok()?;
                     return None;
                 }
-                "STARTTLS" => "454 not now".to_owned(),
+                "STARTTLS" if starttls => {
+                    stream.write_all(b"220 go on\r\n").await.ok()?;
+                    return Some(stream.into_inner());
+                }
                 "NOOP" | "RSET" => "250 ok".to_owned(),
                 _ => "500 what".to_owned(),
-            };
+            } + "\r\n";
         }
     }
 
@@ -375,4 +414,89 @@ fn options_that_cannot_work_are_refused_with_the_reason() {
     ));
     let injected = wrong(|options| options.hello_name = Some("x\r\nRSET".to_owned()));
     assert!(matches!(injected, SmtpSetupError::Host { .. }));
+}
+
+/// A certificate for `name`, as the server uses it and as PEM.
+fn certificate(name: &str) -> (TlsAcceptor, Vec<u8>) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    (TlsAcceptor::from(Arc::new(config)), made.cert.pem().into_bytes())
+}
+
+#[tokio::test]
+async fn a_mail_and_a_login_go_over_tls_to_a_server_whose_certificate_is_trusted() {
+    for (security, from_first_byte) in [(SmtpSecurity::Tls, true), (SmtpSecurity::StartTls, false)] {
+        let (acceptor, pem) = certificate("127.0.0.1");
+        let (server, port) = Server::start_with(&[], Some((acceptor, from_first_byte))).await;
+        let login = SmtpLogin {
+            user: "panel".to_owned(),
+            password: Secret::new("hunter2"),
+        };
+        let options = SmtpOptions {
+            security,
+            login: Some(login),
+            ca_pem: Some(pem),
+            ..options(port)
+        };
+        let fixture = fixture(&options);
+        fixture.outbox.send(&mail("a")).await.unwrap();
+        let (state, failures, reason) = fixture.work_off("a").await;
+        assert!(matches!(state, MailState::Sent { .. }), "{security:?}: {reason}");
+        assert_eq!((failures, server.seen().len()), (0, 1));
+        assert!(
+            server
+                .lines
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|line| line.starts_with("AUTH PLAIN "))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_certificate_is_unknown_or_for_another_name_gets_nothing() {
+    for security in [SmtpSecurity::Tls, SmtpSecurity::StartTls] {
+        let (acceptor, other_name) = certificate("mail.example");
+        let (_, other_key) = certificate("127.0.0.1");
+        for ca_pem in [None, Some(other_name), Some(other_key)] {
+            let tls = (acceptor.clone(), security == SmtpSecurity::Tls);
+            let (server, port) = Server::start_with(&[], Some(tls)).await;
+            let options = SmtpOptions {
+                security,
+                ca_pem,
+                ..options(port)
+            };
+            let fixture = fixture(&options);
+            fixture.outbox.send(&mail("a")).await.unwrap();
+            assert_eq!(fixture.worker.run_due().await.unwrap().postponed, 1);
+            let reason = fixture.outbox.status("a").await.unwrap().unwrap().reason.unwrap();
+            assert!(reason.to_lowercase().contains("certificate"), "{reason}");
+            assert!(
+                !server
+                    .lines
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .any(|line| line.starts_with("MAIL"))
+            );
+        }
+    }
+}
+
+#[test]
+fn certificates_that_are_none_are_refused() {
+    let broken = b"-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n".to_vec();
+    let options = SmtpOptions {
+        security: SmtpSecurity::Tls,
+        ca_pem: Some(broken),
+        ..options(465)
+    };
+    assert!(SmtpTransport::new(&options).is_err());
 }

@@ -39,19 +39,38 @@ impl Access {
                 scopes: permission.scopes.clone(),
             })
             .collect();
-        let approved: BTreeSet<String> = plugin.scopes().iter().map(|scope| scope.as_str().to_owned()).collect();
+        let approved: BTreeSet<String> = plugin
+            .scopes()
+            .iter()
+            .map(|scope| scope.as_str().to_owned())
+            .collect();
         let grants = Grants::compute(&product.permissions, &installed.approval.id, &declared, &approved);
         let enabled = plugin.id() == OVERVIEW || !grants.is_empty();
-        let mut scopes: ScopeSet = grants.scopes().iter().filter_map(|scope| scope.parse().ok()).collect();
+        let mut scopes: ScopeSet = grants
+            .scopes()
+            .iter()
+            .filter_map(|scope| scope.parse().ok())
+            .collect();
         if enabled {
-            for scope in plugin.scopes().iter().filter(|scope| !is_declared(&declared, *scope)) {
+            for scope in plugin
+                .scopes()
+                .iter()
+                .filter(|scope| !is_declared(&declared, *scope))
+            {
                 scopes.insert(scope);
             }
         }
-        Self { enabled, permissions: grants.permissions().clone(), scopes }
+        Self {
+            enabled,
+            permissions: grants.permissions().clone(),
+            scopes,
+        }
     }
 }
 
 fn is_declared(declared: &[PermissionDecl], scope: Scope) -> bool {
-    declared.iter().flat_map(|permission| &permission.scopes).any(|name| name == scope.as_str())
+    declared
+        .iter()
+        .flat_map(|permission| &permission.scopes)
+        .any(|name| name == scope.as_str())
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use portico_runtime::Call;
 use portico_runtime::bindings::context_types::{Context, ServiceView};
 use portico_runtime::bindings::types::Address;
-use portico_runtime::Call;
 use serde_json::{Map, Value};
 
 use super::Installed;
@@ -24,12 +24,28 @@ pub struct Subject {
 }
 
 /// Builds a call.
-pub fn build(parts: &Parts, subject: &Subject, installed: &Installed, request_id: &str, origin: Origin) -> Call {
-    let Subject { service, product, customer } = subject;
+pub fn build(
+    parts: &Parts,
+    subject: &Subject,
+    installed: &Installed,
+    request_id: &str,
+    origin: Origin,
+) -> Call {
+    let Subject {
+        service,
+        product,
+        customer,
+    } = subject;
     let access = Access::of(product, installed);
     let addresses = &service.addresses;
-    let v4 = addresses.ipv4.iter().map(|net| Address { ip: net.addr().to_string(), prefix: net.prefix_len() });
-    let v6 = addresses.ipv6.iter().map(|net| Address { ip: net.addr().to_string(), prefix: net.prefix_len() });
+    let v4 = addresses.ipv4.iter().map(|net| Address {
+        ip: net.addr().to_string(),
+        prefix: net.prefix_len(),
+    });
+    let v6 = addresses.ipv6.iter().map(|net| Address {
+        ip: net.addr().to_string(),
+        prefix: net.prefix_len(),
+    });
     let context = Context {
         service: ServiceView {
             id: service.id.to_string(),
@@ -55,7 +71,12 @@ pub fn build(parts: &Parts, subject: &Subject, installed: &Installed, request_id
         request_id.to_owned(),
         origin,
     );
-    Call { context, scopes: access.scopes, ports: binding.ports(), customer: customer.id.to_string() }
+    Call {
+        context,
+        scopes: access.scopes,
+        ports: binding.ports(),
+        customer: customer.id.to_string(),
+    }
 }
 
 /// The provider's settings with the product's over them, secrets left out.
@@ -64,8 +85,10 @@ fn settings(product: &Product, installed: &Installed) -> Value {
         Value::Object(settings) => settings,
         _ => Map::new(),
     };
-    if let Some(Value::Object(over)) =
-        product.settings.get(&installed.approval.id).map(crate::domain::Settings::without_secrets)
+    if let Some(Value::Object(over)) = product
+        .settings
+        .get(&installed.approval.id)
+        .map(crate::domain::Settings::without_secrets)
     {
         merged.extend(over);
     }

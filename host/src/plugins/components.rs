@@ -20,7 +20,10 @@ pub struct Components {
 impl Components {
     /// Copies in `directory`, which is made when the first one is kept.
     pub fn new(directory: PathBuf, runtime: Runtime) -> Self {
-        Self { directory: Arc::new(directory), runtime }
+        Self {
+            directory: Arc::new(directory),
+            runtime,
+        }
     }
 
     fn path(&self, digest: &str) -> PathBuf {
@@ -33,7 +36,10 @@ impl Components {
     pub async fn read(&self, digest: &str) -> std::io::Result<Vec<u8>> {
         let path = self.path(digest);
         tokio::fs::read(&path).await.map_err(|error| {
-            std::io::Error::new(error.kind(), format!("its copy `{}` cannot be read: {error}", path.display()))
+            std::io::Error::new(
+                error.kind(),
+                format!("its copy `{}` cannot be read: {error}", path.display()),
+            )
         })
     }
 
@@ -64,14 +70,21 @@ impl ComponentInspector for Components {
             hint: "ask the plugin's author for a version with a valid id".to_owned(),
         })?;
         let imports = found.imports.iter().map(|import| {
-            let scopes = import.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+            let scopes = import
+                .scopes
+                .iter()
+                .map(|scope| scope.as_str().to_owned())
+                .collect();
             (import.interface.clone(), scopes)
         });
-        let permissions = description.permissions.into_iter().map(|permission| PermissionDecl {
-            name: permission.name,
-            title: permission.title,
-            scopes: permission.scopes,
-        });
+        let permissions = description
+            .permissions
+            .into_iter()
+            .map(|permission| PermissionDecl {
+                name: permission.name,
+                title: permission.title,
+                scopes: permission.scopes,
+            });
         Ok(Inspection {
             id,
             version: description.version,
@@ -100,24 +113,33 @@ impl ComponentInspector for Components {
         if tokio::fs::try_exists(&path).await.unwrap_or(false) {
             return Ok(());
         }
-        tokio::fs::create_dir_all(&*self.directory).await.map_err(|error| failed(&error))?;
+        tokio::fs::create_dir_all(&*self.directory)
+            .await
+            .map_err(|error| failed(&error))?;
         // A crash in the middle leaves a half file under another name.
         let half = path.with_extension("new");
-        tokio::fs::write(&half, bytes).await.map_err(|error| failed(&error))?;
-        tokio::fs::rename(&half, &path).await.map_err(|error| failed(&error))
+        tokio::fs::write(&half, bytes)
+            .await
+            .map_err(|error| failed(&error))?;
+        tokio::fs::rename(&half, &path)
+            .await
+            .map_err(|error| failed(&error))
     }
 }
 
 impl std::fmt::Debug for Components {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Components").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("Components")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 
 fn refused(problem: &InstallError) -> InspectError {
     InspectError {
         message: format!("cannot be installed: {}", chain(problem)),
-        hint: "run `portico plugin inspect` on it, and ask its author for a version that fits this panel".to_owned(),
+        hint: "run `portico plugin inspect` on it, and ask its author for a version that fits this panel"
+            .to_owned(),
     }
 }
 

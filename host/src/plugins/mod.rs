@@ -54,7 +54,13 @@ pub struct Plugins {
 impl Plugins {
     /// No plugin is loaded before [`Plugins::sync`].
     pub fn new(runtime: Runtime, records: Records, components: Components) -> Self {
-        Self { runtime, records, components, set: Arc::default(), syncing: Arc::default() }
+        Self {
+            runtime,
+            records,
+            components,
+            set: Arc::default(),
+            syncing: Arc::default(),
+        }
     }
 
     /// The runtime that calls them.
@@ -81,9 +87,18 @@ impl Plugins {
         for approval in approvals {
             let approval = Arc::new(approval.value);
             let id = approval.id.clone();
-            let same = before.plugins.get(&id).filter(|old| old.approval.digest == approval.digest);
+            let same = before
+                .plugins
+                .get(&id)
+                .filter(|old| old.approval.digest == approval.digest);
             if let Some(old) = same.filter(|old| old.approval.imports == approval.imports) {
-                next.plugins.insert(id, Installed { approval, plugin: Arc::clone(&old.plugin) });
+                next.plugins.insert(
+                    id,
+                    Installed {
+                        approval,
+                        plugin: Arc::clone(&old.plugin),
+                    },
+                );
                 continue;
             }
             match self.load(&approval).await {
@@ -105,12 +120,29 @@ impl Plugins {
     }
 
     async fn load(&self, approval: &PluginApproval) -> Result<Arc<Plugin>, String> {
-        let bytes = self.components.read(&approval.digest).await.map_err(|error| error.to_string())?;
-        let digest = approval.digest.parse().map_err(|_| "the approved digest is damaged".to_owned())?;
-        let interfaces = approval.imports.iter().map(|import| interface(import).to_owned()).collect();
-        let approval_of_bytes = Approval { interfaces, digest: Some(digest) };
-        let plugin =
-            self.runtime.install(bytes, &approval_of_bytes).await.map_err(|error| components::chain(&error))?;
+        let bytes = self
+            .components
+            .read(&approval.digest)
+            .await
+            .map_err(|error| error.to_string())?;
+        let digest = approval
+            .digest
+            .parse()
+            .map_err(|_| "the approved digest is damaged".to_owned())?;
+        let interfaces = approval
+            .imports
+            .iter()
+            .map(|import| interface(import).to_owned())
+            .collect();
+        let approval_of_bytes = Approval {
+            interfaces,
+            digest: Some(digest),
+        };
+        let plugin = self
+            .runtime
+            .install(bytes, &approval_of_bytes)
+            .await
+            .map_err(|error| components::chain(&error))?;
         if plugin.id() != approval.id.as_str() {
             return Err(format!("the component calls itself `{}`", plugin.id()));
         }
@@ -120,7 +152,9 @@ impl Plugins {
 
 impl std::fmt::Debug for Plugins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugins").field("set", &self.set.load()).finish_non_exhaustive()
+        f.debug_struct("Plugins")
+            .field("set", &self.set.load())
+            .finish_non_exhaustive()
     }
 }
 

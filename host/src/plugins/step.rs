@@ -38,7 +38,10 @@ impl Advance for Stepper {
             // It may come back: an upgrade that failed is mended, a file is found again.
             return Err(later("The feature is not available at the moment."));
         };
-        let origin = Origin::Job { job: Box::new(job.clone()), journal: journal.clone() };
+        let origin = Origin::Job {
+            job: Box::new(job.clone()),
+            journal: journal.clone(),
+        };
         let request_id = format!("{}-{}", job.id, job.step);
         let call = build(&self.parts, &subject, installed, &request_id, origin);
         let step = JobStep {
@@ -53,8 +56,16 @@ impl Advance for Stepper {
             event: event(&job.event),
             exclusive: job.exclusive,
         };
-        match self.plugins.runtime().advance(&installed.plugin, call, step).await {
-            Ok(step) => Ok(Advanced { step: read(step), batch: journal.take_batch() }),
+        match self
+            .plugins
+            .runtime()
+            .advance(&installed.plugin, call, step)
+            .await
+        {
+            Ok(step) => Ok(Advanced {
+                step: read(step),
+                batch: journal.take_batch(),
+            }),
             Err(error) => Err(self.failed(job, &error)),
         }
     }
@@ -68,7 +79,10 @@ impl Stepper {
     async fn subject(&self, job: &Job) -> Result<Subject, AdvanceError> {
         let gone = |error: crate::domain::RecordError| {
             if error.is_not_found() {
-                AdvanceError { reason: "The service does not exist any more.".to_owned(), retryable: false }
+                AdvanceError {
+                    reason: "The service does not exist any more.".to_owned(),
+                    retryable: false,
+                }
             } else {
                 tracing::error!(job = %job.id, %error, "the records of a job cannot be read");
                 later("The panel could not read its records.")
@@ -76,8 +90,17 @@ impl Stepper {
         };
         let service = self.records.service(job.service).await.map_err(gone)?.value;
         let product = self.records.product(&service.product).await.map_err(gone)?.value;
-        let customer = self.records.customer(&service.customer).await.map_err(gone)?.value;
-        Ok(Subject { service, product, customer })
+        let customer = self
+            .records
+            .customer(&service.customer)
+            .await
+            .map_err(gone)?
+            .value;
+        Ok(Subject {
+            service,
+            product,
+            customer,
+        })
     }
 
     fn failed(&self, job: &Job, error: &PluginError) -> AdvanceError {
@@ -96,12 +119,19 @@ impl Stepper {
     }
 
     async fn service(&self, job: &Job) -> Option<Service> {
-        self.records.service(job.service).await.ok().map(|service| service.value)
+        self.records
+            .service(job.service)
+            .await
+            .ok()
+            .map(|service| service.value)
     }
 }
 
 fn later(reason: &str) -> AdvanceError {
-    AdvanceError { reason: reason.to_owned(), retryable: true }
+    AdvanceError {
+        reason: reason.to_owned(),
+        retryable: true,
+    }
 }
 
 fn event(event: &Event) -> guest::Event {
@@ -120,7 +150,10 @@ fn event(event: &Event) -> guest::Event {
 }
 
 fn read(step: guest::Step) -> Step {
-    let progress = |progress: guest::Progress| Progress { text: progress.text, fraction: progress.fraction };
+    let progress = |progress: guest::Progress| Progress {
+        text: progress.text,
+        fraction: progress.fraction,
+    };
     match step {
         guest::Step::AwaitTask(awaiting) => Step::AwaitTask {
             task: awaiting.task.id,
@@ -132,11 +165,15 @@ fn read(step: guest::Step) -> Step {
             state: sleeping.state,
             progress: progress(sleeping.progress),
         },
-        guest::Step::Continue(continuing) => {
-            Step::Continue { state: continuing.state, progress: progress(continuing.progress) }
-        }
+        guest::Step::Continue(continuing) => Step::Continue {
+            state: continuing.state,
+            progress: progress(continuing.progress),
+        },
         guest::Step::Done(text) => Step::Done(text),
-        guest::Step::Failed(failure) => Step::Failed { reason: failure.reason, retryable: failure.retryable },
+        guest::Step::Failed(failure) => Step::Failed {
+            reason: failure.reason,
+            retryable: failure.retryable,
+        },
     }
 }
 
@@ -201,11 +238,14 @@ fn outcome(state: &TaskState) -> TaskOutcome {
         TaskState::Failed { reason, .. } => match reason {
             Reason::ShutdownTimeout => failed("The VM did not shut down in time.", "timeout"),
             Reason::Locked(_) | Reason::LockTimeout => failed("Another operation held the VM.", "locked"),
-            Reason::SnapshotsUnsupported => failed("The storage of this VM cannot take snapshots.", "unsupported"),
-            Reason::StateUnsupported => failed("The memory of this VM cannot be saved.", "unsupported"),
-            Reason::SnapshotNotMostRecent => {
-                failed("The storage can only go back to the newest snapshot.", "not-newest")
+            Reason::SnapshotsUnsupported => {
+                failed("The storage of this VM cannot take snapshots.", "unsupported")
             }
+            Reason::StateUnsupported => failed("The memory of this VM cannot be saved.", "unsupported"),
+            Reason::SnapshotNotMostRecent => failed(
+                "The storage can only go back to the newest snapshot.",
+                "not-newest",
+            ),
             Reason::SnapshotIncomplete => failed("The snapshot was never completed.", "missing"),
             Reason::SnapshotNameUsed => failed("A snapshot of this name exists.", "exists"),
             Reason::SnapshotNotFound => failed("The snapshot does not exist any more.", "missing"),

@@ -1,21 +1,22 @@
 //! Differences between records, in words: each line readable, secrets never in it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::SecretRef;
+use crate::domain::StoredSecret;
 use crate::domain::settings::as_secret;
 
 /// One record that is made, changed or removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What happens to it.
     pub action: Action,
     /// The kind of record: `cluster`, `plugin`, `product`, `customer`, `service`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Its name.
     pub id: String,
     /// A few words on a record that is made or removed.
@@ -25,7 +26,7 @@ pub struct Change {
 }
 
 /// What happens to a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// It is made.
@@ -37,7 +38,7 @@ pub enum Action {
 }
 
 /// One field of a record that changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// The field's path.
     pub field: String,
@@ -131,7 +132,7 @@ impl Diff {
         };
         self.changes.push(Change {
             action,
-            kind,
+            kind: Cow::Borrowed(kind),
             id: id.to_owned(),
             summary,
             fields,
@@ -246,7 +247,7 @@ fn reference(value: &Value) -> Option<String> {
     if let Some(secret) = as_secret(value) {
         return Some(secret.to_string());
     }
-    serde_json::from_value::<SecretRef>(value.clone())
+    serde_json::from_value::<StoredSecret>(value.clone())
         .ok()
         .map(|secret| secret.to_string())
 }

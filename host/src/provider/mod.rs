@@ -23,6 +23,7 @@
 //! Deliberately not here: asking whether to go on and printing ([`crate::cli`]), running components.
 
 mod apply;
+mod approval;
 mod check;
 mod diff;
 pub mod file;
@@ -37,8 +38,9 @@ mod state;
 mod tests;
 
 pub use self::apply::{Applier, ApplyError, PasswordHasher, ServiceIds};
+pub use self::approval::approve;
 pub use self::diff::{Action, Change, FieldChange};
-pub use self::file::{ProviderFile, parse};
+pub use self::file::{Approve, ProviderFile, parse};
 pub use self::inspect::{ComponentInspector, InspectError, Inspection};
 pub use self::plan::{Plan, PlanOptions};
 pub use self::problem::{Problem, Problems};

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::approval;
 use super::check;
 use super::diff::{Change, Diff};
-use super::file::{Approve, CustomerEntry, Entry, PluginEntry, ProviderFile, ServiceEntry};
+use super::file::{CustomerEntry, ProviderFile, ServiceEntry};
 use super::inspect::Inspection;
 use super::problem::{Problem, Problems};
 use super::state::State;
 use crate::domain::{
-    Cluster, ClusterId, Customer, CustomerId, Origin, PluginApproval, PluginFacts, PluginId, Product,
-    ProductId, SecretRef, Service, ServiceId,
+    Cluster, ClusterId, Customer, CustomerId, Origin, PluginApproval, PluginId, Product, ProductId,
+    SecretRef, Service, ServiceId,
 };
 
 /// What the one who applies has decided.
@@ -161,7 +162,7 @@ fn plugins(
         let Some(component) = components.get(&entry.value.id) else {
             continue;
         };
-        match approval(entry, component) {
+        match approval::of_entry(entry, component) {
             Ok(approval) => {
                 target
                     .components
@@ -171,80 +172,6 @@ fn plugins(
             Err(mut found) => problems.append(&mut found),
         }
     }
-}
-
-fn approval(entry: &Entry<PluginEntry>, component: &Inspection) -> Result<PluginApproval, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let plugin = &entry.value;
-    if component.id != plugin.id {
-        let message = format!(
-            "is `{}`, but the component says it is `{}`",
-            plugin.id, component.id
-        );
-        problems.push(entry.problem(
-            "id",
-            message,
-            format!("write `id = \"{}\"`, or name another file", component.id),
-        ));
-    }
-    if let Some(pin) = plugin.digest.as_ref().filter(|pin| **pin != component.digest) {
-        let message = format!("is `{pin}`, but the component has `{}`", component.digest);
-        let hint = "look at what changed (`portico plugin inspect`), then write its digest, or put the old component back";
-        problems.push(entry.problem("digest", message, hint));
-    }
-    let imports = match &plugin.approve {
-        Approve::AsBuilt => component.imports.keys().cloned().collect(),
-        Approve::Imports(imports) => {
-            for import in component
-                .imports
-                .keys()
-                .filter(|import| !imports.contains(*import))
-            {
-                let message = format!("does not have `{import}`, which the component imports");
-                problems.push(entry.problem(
-                    "approve",
-                    message,
-                    "add it if the plugin may have it; without it the plugin does not load",
-                ));
-            }
-            imports.clone()
-        }
-    };
-    let mut scopes: std::collections::BTreeSet<String> = component
-        .imports
-        .iter()
-        .filter(|(import, _)| imports.contains(*import))
-        .flat_map(|(_, scopes)| scopes.iter().cloned())
-        .collect();
-    if scopes.contains("http.send") {
-        // A product can grant a single origin of those the plugin is approved for.
-        scopes.extend(
-            plugin
-                .http_origins
-                .iter()
-                .map(|origin| format!("http.send:{origin}")),
-        );
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(PluginApproval {
-        id: plugin.id.clone(),
-        digest: component.digest.clone(),
-        source: plugin.file.clone(),
-        imports,
-        settings: plugin.settings.clone(),
-        http_origins: plugin.http_origins.clone(),
-        description: PluginFacts {
-            version: component.version.clone(),
-            title: component.title.clone(),
-            permissions: component.permissions.clone(),
-            scopes,
-            settings_schema: component.settings_schema.clone(),
-            product_settings_schema: component.product_settings_schema.clone(),
-        },
-        origin: Origin::File,
-    })
 }
 
 fn customers(file: &ProviderFile, state: &State, target: &mut Target) {

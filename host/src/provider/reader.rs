@@ -482,7 +482,6 @@ fn example(key: &str) -> &'static str {
     match key {
         "email" => "write one such as `anna@example.com`",
         "endpoints" => "write one URL a node, `https://HOST:8006`",
-        "http_origins" => "write `https://HOST` or `https://HOST:PORT`",
         "ipv4" => "write addresses with their prefix, such as `192.0.2.10/24`",
         "ipv6" => "write addresses with their prefix, such as `2001:db8::10/64`",
         "gateway4" => "write one such as `192.0.2.1`",

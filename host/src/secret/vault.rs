@@ -47,13 +47,15 @@ impl Vault {
     /// Reads a secret by reference, each time anew: a rotated one is taken up by itself.
     pub async fn read(&self, reference: &SecretRef) -> Result<Secret, VaultError> {
         match reference {
-            SecretRef::Env(name) => {
-                std::env::var(name).map(Secret::new).map_err(|_| VaultError::Env(name.clone()))
-            }
+            SecretRef::Env(name) => std::env::var(name)
+                .map(Secret::new)
+                .map_err(|_| VaultError::Env(name.clone())),
             SecretRef::File(path) => {
                 let shown = || path.display().to_string();
-                let bytes =
-                    tokio::fs::read(path).await.map_err(|source| VaultError::File { path: shown(), source })?;
+                let bytes = tokio::fs::read(path).await.map_err(|source| VaultError::File {
+                    path: shown(),
+                    source,
+                })?;
                 let text = String::from_utf8(bytes).map_err(|_| VaultError::Content(shown()))?;
                 let text = text.strip_suffix('\n').unwrap_or(&text);
                 let text = text.strip_suffix('\r').unwrap_or(text);
@@ -71,7 +73,8 @@ impl Vault {
             StoredSecret::Reference(reference) => self.read(reference).await,
             StoredSecret::Sealed(bytes) => {
                 let opened = self.sealer.open(table, key, &Sealed::from_bytes(bytes.clone()))?;
-                let text = std::str::from_utf8(&opened).map_err(|_| VaultError::Content("store".to_owned()))?;
+                let text =
+                    std::str::from_utf8(&opened).map_err(|_| VaultError::Content("store".to_owned()))?;
                 Ok(Secret::new(text))
             }
         }

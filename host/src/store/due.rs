@@ -353,7 +353,9 @@ impl DueQueue {
                 )?;
                 broken.insert(id);
             }
-            self.store.apply(batch).await?;
+            if !batch.is_empty() {
+                self.store.apply(batch).await?;
+            }
         }
         Ok(broken.len())
     }

@@ -247,7 +247,9 @@ impl Leases {
             for entry in page.entries {
                 batch.delete(Table::Leases, entry.key);
             }
-            self.store.apply(batch).await?;
+            if !batch.is_empty() {
+                self.store.apply(batch).await?;
+            }
         }
         Ok(broken)
     }

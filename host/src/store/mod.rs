@@ -48,7 +48,7 @@ pub use self::typed::{StoreExt, Stored, Versioned};
 /// What a store takes at most. All engines enforce the same limits.
 pub mod limits {
     /// The bytes of a key.
-    pub const KEY_BYTES: usize = 1024;
+    pub const KEY_BYTES: usize = 384;
     /// The bytes of a value.
     pub const VALUE_BYTES: usize = 1 << 20;
     /// The changes and preconditions of a batch.

@@ -19,12 +19,12 @@ const PAGE: usize = 50;
 
 /// The query.
 #[derive(Debug, Deserialize)]
-pub struct From {
+pub(super) struct From {
     before: Option<String>,
 }
 
 /// The page.
-pub async fn page(
+pub(super) async fn page(
     State(app): State<App>,
     signed: Signed,
     Path(id): Path<String>,
@@ -32,7 +32,10 @@ pub async fn page(
 ) -> Result<Response, Failure> {
     let room = Room::open(&app, &signed, &id).await?;
     let id = room.service.id;
-    let page = app.records.activity_of(&signed.customer.id, id, from.before.as_deref(), PAGE).await?;
+    let page = app
+        .records
+        .activity_of(&signed.customer.id, id, from.before.as_deref(), PAGE)
+        .await?;
     let context = ActivityPage {
         page: signed.page(&app),
         service: room.nav("activity"),
@@ -61,7 +64,10 @@ fn line(signed: &Signed, entry: &ActivityEntry) -> Entry {
         who,
         from: entry.ip.map(|ip| ip.to_string()),
         what: what(entry.action.as_str()),
-        detail: entry.target.clone().or_else(|| (!entry.text.is_empty()).then(|| entry.text.clone())),
+        detail: entry
+            .target
+            .clone()
+            .or_else(|| (!entry.text.is_empty()).then(|| entry.text.clone())),
         outcome,
     }
 }

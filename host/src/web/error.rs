@@ -20,7 +20,7 @@ use crate::view::urls::Url;
 
 /// Why a page failed.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum PageError {
+pub(super) enum PageError {
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     NotSignedIn {
@@ -79,7 +79,7 @@ pub enum PageError {
 
 impl PageError {
     /// A defect of the panel, which is logged here.
-    pub fn internal(what: &str) -> Self {
+    pub(super) fn internal(what: &str) -> Self {
         tracing::error!(what, "a page failed");
         Self::Wrong { retry: None, behind: false }
     }
@@ -126,7 +126,7 @@ impl PageError {
 }
 
 /// What a dimmed button and an error page say of an operation that holds the VM.
-pub fn busy_reason(operation: &str) -> String {
+pub(super) fn busy_reason(operation: &str) -> String {
     match operation {
         "backup" => "A backup is running".to_owned(),
         "snapshot" => "A snapshot is being taken".to_owned(),
@@ -166,13 +166,13 @@ impl From<ViewError> for PageError {
 
 /// An error and the page around it.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(super) struct Failure {
     /// Why.
-    pub error: PageError,
+    pub(super) error: PageError,
     /// The layout of who is signed in.
-    pub page: Option<Box<Page>>,
+    pub(super) page: Option<Box<Page>>,
     /// The sidebar of the service.
-    pub service: Option<Box<ServiceNav>>,
+    pub(super) service: Option<Box<ServiceNav>>,
 }
 
 impl<E: Into<PageError>> From<E> for Failure {
@@ -183,7 +183,7 @@ impl<E: Into<PageError>> From<E> for Failure {
 
 /// A failure on its way to [`render`].
 #[derive(Clone)]
-pub struct Rendering(Arc<Failure>);
+pub(super) struct Rendering(Arc<Failure>);
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
@@ -200,7 +200,7 @@ impl IntoResponse for PageError {
 }
 
 /// Turns the failure in a response's extensions into a page.
-pub fn render(app: &App, request: &HeaderMap, request_id: &str, mut response: Response) -> Response {
+pub(super) fn render(app: &App, request: &HeaderMap, request_id: &str, mut response: Response) -> Response {
     let Some(Rendering(failure)) = response.extensions_mut().remove::<Rendering>() else { return response };
     let fragment = wants_fragment(request);
     if let PageError::NotSignedIn { next } = &failure.error

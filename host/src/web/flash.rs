@@ -19,7 +19,7 @@ struct Carried {
 }
 
 /// The `Set-Cookie` value that carries a message.
-pub fn carry(site: &Site, tone: Tone, text: &str) -> String {
+pub(super) fn carry(site: &Site, tone: Tone, text: &str) -> String {
     let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned();
     let tone = match tone {
         Tone::Success => "success",
@@ -32,7 +32,7 @@ pub fn carry(site: &Site, tone: Tone, text: &str) -> String {
 }
 
 /// The message that was carried here, if any.
-pub fn take(site: &Site, headers: &HeaderMap) -> Option<Flash> {
+pub(super) fn take(site: &Site, headers: &HeaderMap) -> Option<Flash> {
     let value = cookie(headers, &site.cookie(NAME))?;
     let carried: Carried = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
     let tone = match carried.tone.as_str() {
@@ -45,7 +45,7 @@ pub fn take(site: &Site, headers: &HeaderMap) -> Option<Flash> {
 }
 
 /// The `Set-Cookie` value that takes the message away.
-pub fn clear(site: &Site) -> String {
+pub(super) fn clear(site: &Site) -> String {
     format!("{}=; Max-Age=0{}", site.cookie(NAME), site.cookie_attributes())
 }
 

@@ -34,18 +34,18 @@ const NOT_INCLUDED: &str = "Not included in your plan";
 
 /// A service and what belongs to it, as a page needs it.
 #[derive(Debug, Clone)]
-pub struct Room {
+pub(super) struct Room {
     /// The service.
-    pub service: Service,
+    pub(super) service: Service,
     /// Its product.
-    pub product: Product,
+    pub(super) product: Product,
     /// The plugins at this moment.
-    pub set: Arc<Set>,
+    pub(super) set: Arc<Set>,
 }
 
 impl Room {
     /// The customer's service.
-    pub async fn open(app: &App, signed: &Signed, id: &str) -> Result<Self, Failure> {
+    pub(super) async fn open(app: &App, signed: &Signed, id: &str) -> Result<Self, Failure> {
         let missing = || signed.failure(app, PageError::NotFound);
         let id = id.parse().map_err(|_| missing())?;
         let service = app.records.service_of(&signed.customer.id, id).await;
@@ -56,7 +56,7 @@ impl Room {
     }
 
     /// The sidebar.
-    pub fn nav(&self, active: &str) -> ServiceNav {
+    pub(super) fn nav(&self, active: &str) -> ServiceNav {
         let mut entries: Vec<_> = self
             .set
             .plugins
@@ -79,12 +79,12 @@ impl Room {
     }
 
     /// A failure on a page of this service.
-    pub fn failure(&self, app: &App, signed: &Signed, active: &str, error: PageError) -> Failure {
+    pub(super) fn failure(&self, app: &App, signed: &Signed, active: &str, error: PageError) -> Failure {
         Failure { service: Some(Box::new(self.nav(active))), ..signed.failure(app, error) }
     }
 
     /// State, buttons and jobs.
-    pub async fn head(&self, app: &App, plugin: &str) -> Result<Head, PageError> {
+    pub(super) async fn head(&self, app: &App, plugin: &str) -> Result<Head, PageError> {
         let (state, jobs) = tokio::join!(self.state(app), app.parts.jobs.of_service(self.service.id));
         let jobs = jobs?;
         let hold = app.parts.jobs.hold(self.service.id).await?;
@@ -218,7 +218,7 @@ fn dimmed(access: &Access, button: &Button, vm: VmState, busy: Option<&str>) -> 
 }
 
 /// A state in words.
-pub fn status_of(state: VmState) -> Status {
+pub(super) fn status_of(state: VmState) -> Status {
     match state {
         VmState::Running => Status::new("Running", Tone::Success),
         VmState::Stopped => Status::new("Stopped", Tone::Muted),
@@ -249,14 +249,14 @@ fn ended_job(job: &Job) -> Outcome {
 
 /// The query of [`live`].
 #[derive(Debug, Deserialize)]
-pub struct Which {
+pub(super) struct Which {
     /// The plugin whose page is open.
     #[serde(default)]
     plugin: String,
 }
 
 /// What changes above a plugin's page, for the script that asks for it again and again.
-pub async fn live(
+pub(super) async fn live(
     State(app): State<App>,
     signed: Signed,
     Path(id): Path<String>,
@@ -265,7 +265,8 @@ pub async fn live(
     let room = Room::open(&app, &signed, &id).await?;
     let head = room.head(&app, &which.plugin).await?;
     let fast = head.job.is_some();
-    let mut response = Html(app.view.render(&FrameHeadFragment { head })?).into_response();
+    let time_zone = signed.customer.time_zone.as_str().to_owned();
+    let mut response = Html(app.view.render(&FrameHeadFragment { time_zone, head })?).into_response();
     if fast {
         let name = HeaderName::from_static("hx-trigger");
         response.headers_mut().insert(name, HeaderValue::from_static("portico:fast"));

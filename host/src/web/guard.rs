@@ -38,9 +38,18 @@ pub async fn around(State(app): State<App>, mut request: Request, next: Next) ->
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     set(header::REFERRER_POLICY, "same-origin");
-    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    set(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()");
+    set(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=()",
+    );
     // Pages hold a customer's data: no cache, shared or the browser's own, may show them after he has signed out.
     set(header::CACHE_CONTROL, "no-store");
     if app.site.is_https() {
@@ -72,7 +81,10 @@ pub async fn same_origin(State(app): State<App>, request: Request, next: Next) -
     if is_safe || comes_from_here(request.headers(), app.site.origin()) {
         return next.run(request).await;
     }
-    tracing::warn!(path = request.uri().path(), "refused a request that did not come from a page of the panel");
+    tracing::warn!(
+        path = request.uri().path(),
+        "refused a request that did not come from a page of the panel"
+    );
     PageError::CrossOrigin.into_response()
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::error::{Failure, PageError};
 use super::state::App;
 use super::visit::{SESSION, Signed, Visitor};
-use crate::auth::{AccountId, PasswordError, PasswordHash, SessionError, Verdict};
+use crate::auth::{AccountId, PasswordError, SessionError, Verdict};
 use crate::domain::{ActivityEntry, Actor, Customer, CustomerId, Outcome};
 use crate::mail::EmailAddress;
 use crate::secret::Secret;
@@ -21,13 +21,13 @@ const WRONG: &str = "E-mail address or password is wrong.";
 
 /// The query of the form.
 #[derive(Debug, Deserialize)]
-pub struct Then {
+pub(super) struct Then {
     next: Option<String>,
 }
 
 /// What is sent.
 #[derive(Deserialize)]
-pub struct Credentials {
+pub(super) struct Credentials {
     #[serde(default)]
     email: String,
     #[serde(default)]
@@ -36,7 +36,7 @@ pub struct Credentials {
 }
 
 /// The form.
-pub async fn form(
+pub(super) async fn form(
     State(app): State<App>,
     visitor: Visitor,
     signed: Result<Signed, PageError>,
@@ -50,7 +50,7 @@ pub async fn form(
 }
 
 /// The attempt.
-pub async fn submit(
+pub(super) async fn submit(
     State(app): State<App>,
     visitor: Visitor,
     Form(sent): Form<Credentials>,
@@ -81,7 +81,7 @@ pub async fn submit(
         Some(account) => Some(app.sessions.epoch(&account).await?),
         None => None,
     };
-    let hash = customer.as_ref().and_then(|customer| customer.password_hash.clone()).map(PasswordHash::from_stored);
+    let hash = customer.as_ref().and_then(|customer| customer.password_hash.clone());
     let verdict = match app.passwords.verify(&sent.password, hash.as_ref()).await {
         Ok(verdict) => verdict,
         Err(PasswordError::Busy) => return Err(PageError::TooMany { retry_after: 5 }.into()),
@@ -114,7 +114,7 @@ pub async fn submit(
 }
 
 /// Ends the session.
-pub async fn leave(State(app): State<App>, visitor: Visitor, signed: Result<Signed, PageError>) -> Result<Response, Failure> {
+pub(super) async fn leave(State(app): State<App>, visitor: Visitor, signed: Result<Signed, PageError>) -> Result<Response, Failure> {
     if let Ok(signed) = signed {
         app.sessions.revoke(&signed.session.account, &signed.session.id).await?;
         note(&app, &visitor, &signed.customer, "account.sign-out").await;
@@ -124,7 +124,7 @@ pub async fn leave(State(app): State<App>, visitor: Visitor, signed: Result<Sign
 }
 
 /// The account of a customer, as sessions know it.
-pub fn account(id: &CustomerId) -> Option<AccountId> {
+pub(super) fn account(id: &CustomerId) -> Option<AccountId> {
     AccountId::parse(id.as_str()).ok()
 }
 
@@ -150,7 +150,7 @@ fn with_cookie(mut response: Response, cookie: &str) -> Result<Response, Failure
 async fn rehash(app: &App, id: &CustomerId, password: &Secret) {
     match app.passwords.hash(password, &*app.entropy).await {
         Ok(hash) => {
-            let change = |customer: &mut Customer| customer.password_hash = Some(hash.as_str().to_owned());
+            let change = |customer: &mut Customer| customer.password_hash = Some(hash.clone());
             if let Err(error) = app.records.change_customer(id, change).await {
                 tracing::warn!(%error, "a password hash could not be renewed");
             }
@@ -160,7 +160,7 @@ async fn rehash(app: &App, id: &CustomerId, password: &Secret) {
 }
 
 /// Notes something about the account.
-pub async fn note(app: &App, visitor: &Visitor, customer: &Customer, action: &str) {
+pub(super) async fn note(app: &App, visitor: &Visitor, customer: &Customer, action: &str) {
     let Ok(action) = action.parse() else { return };
     let entry = ActivityEntry {
         at: app.parts.clock.now(),

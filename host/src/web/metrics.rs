@@ -67,26 +67,68 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("portico");
         let calls = Family::default();
-        registry.register("plugin_calls", "Calls of plugins by export and outcome", calls.clone());
+        registry.register(
+            "plugin_calls",
+            "Calls of plugins by export and outcome",
+            calls.clone(),
+        );
         let cpu = Family::new_with_constructor(seconds as fn() -> Histogram);
-        registry.register_with_unit("plugin_cpu", "CPU time of a plugin's call", Unit::Seconds, cpu.clone());
+        registry.register_with_unit(
+            "plugin_cpu",
+            "CPU time of a plugin's call",
+            Unit::Seconds,
+            cpu.clone(),
+        );
         let wall = Family::new_with_constructor(seconds as fn() -> Histogram);
-        registry.register_with_unit("plugin_wall", "Time from a call's start to its end", Unit::Seconds, wall.clone());
+        registry.register_with_unit(
+            "plugin_wall",
+            "Time from a call's start to its end",
+            Unit::Seconds,
+            wall.clone(),
+        );
         let queue = Family::new_with_constructor(seconds as fn() -> Histogram);
-        registry.register_with_unit("plugin_queue", "Time a call waited for its turn", Unit::Seconds, queue.clone());
+        registry.register_with_unit(
+            "plugin_queue",
+            "Time a call waited for its turn",
+            Unit::Seconds,
+            queue.clone(),
+        );
         let memory = Family::default();
         let text = "The most memory a call of the plugin took since the last scrape";
         registry.register_with_unit("plugin_peak_memory", text, Unit::Bytes, memory.clone());
         let requests = Family::default();
-        registry.register("pve_requests", "Requests to Proxmox VE by route and outcome", requests.clone());
+        registry.register(
+            "pve_requests",
+            "Requests to Proxmox VE by route and outcome",
+            requests.clone(),
+        );
         let request_time = Family::new_with_constructor(seconds as fn() -> Histogram);
         let text = "Time a request to Proxmox VE took";
         registry.register_with_unit("pve_request", text, Unit::Seconds, request_time.clone());
         let free_slots = Gauge::default();
-        registry.register("pool_free_slots", "Free slots of the instance pool", free_slots.clone());
+        registry.register(
+            "pool_free_slots",
+            "Free slots of the instance pool",
+            free_slots.clone(),
+        );
         let plugins_broken = Gauge::default();
-        registry.register("plugins_broken", "Approved plugins that are not loaded", plugins_broken.clone());
-        Self { registry, calls, cpu, wall, queue, memory, requests, request_time, free_slots, plugins_broken }
+        registry.register(
+            "plugins_broken",
+            "Approved plugins that are not loaded",
+            plugins_broken.clone(),
+        );
+        Self {
+            registry,
+            calls,
+            cpu,
+            wall,
+            queue,
+            memory,
+            requests,
+            request_time,
+            free_slots,
+            plugins_broken,
+        }
     }
 }
 
@@ -98,11 +140,20 @@ impl portico_runtime::Observer for Metrics {
             outcome: report.outcome.to_owned(),
         };
         self.calls.get_or_create(&labels).inc();
-        let plugin = OnePlugin { plugin: report.plugin.to_owned() };
+        let plugin = OnePlugin {
+            plugin: report.plugin.to_owned(),
+        };
         self.cpu.get_or_create(&plugin).observe(report.cpu.as_secs_f64());
-        self.wall.get_or_create(&plugin).observe(report.wall.as_secs_f64());
-        self.queue.get_or_create(&plugin).observe(report.queue_wait.as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a gauge of bytes; 15 digits are enough")]
+        self.wall
+            .get_or_create(&plugin)
+            .observe(report.wall.as_secs_f64());
+        self.queue
+            .get_or_create(&plugin)
+            .observe(report.queue_wait.as_secs_f64());
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge of bytes; 15 digits are enough"
+        )]
         let peak = report.peak_memory as f64;
         let gauge = self.memory.get_or_create(&plugin);
         if peak > gauge.get() {
@@ -119,7 +170,11 @@ impl portico_proxmox::Observer for Metrics {
             outcome: outcome.as_str().to_owned(),
         };
         self.requests.get_or_create(&labels).inc();
-        self.request_time.get_or_create(&OneRoute { route: route.to_owned() }).observe(took.as_secs_f64());
+        self.request_time
+            .get_or_create(&OneRoute {
+                route: route.to_owned(),
+            })
+            .observe(took.as_secs_f64());
     }
 }
 
@@ -130,11 +185,19 @@ pub fn router(app: App) -> Router {
 
 async fn scrape(State(app): State<App>) -> Response {
     let metrics = &app.metrics;
-    metrics.free_slots.set(i64::try_from(app.plugins.runtime().free_slots()).unwrap_or(i64::MAX));
-    metrics.plugins_broken.set(i64::try_from(app.plugins.set().broken.len()).unwrap_or(i64::MAX));
+    metrics
+        .free_slots
+        .set(i64::try_from(app.plugins.runtime().free_slots()).unwrap_or(i64::MAX));
+    metrics
+        .plugins_broken
+        .set(i64::try_from(app.plugins.set().broken.len()).unwrap_or(i64::MAX));
     let mut text = String::new();
     if encode(&mut text, &metrics.registry).is_err() {
-        return (axum::http::StatusCode::INTERNAL_SERVER_ERROR, "the figures cannot be written\n").into_response();
+        return (
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+            "the figures cannot be written\n",
+        )
+            .into_response();
     }
     metrics.memory.clear();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

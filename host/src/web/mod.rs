@@ -30,6 +30,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
 pub use self::state::{App, AppParts};
+pub use self::visit::Peer;
 use crate::view::urls::{Url, pattern};
 
 /// Bytes of a form: what the contract allows a plugin's form, and some for encoding.
@@ -47,7 +48,10 @@ pub fn router(app: App) -> Router {
         .route(pattern::SERVICE_LIVE, get(frame::live))
         .route(pattern::ACTIVITY, get(activity::page))
         .route(pattern::PLUGIN, get(plugin::root_get).post(plugin::root_post))
-        .route(pattern::PLUGIN_PATH, get(plugin::path_get).post(plugin::path_post))
+        .route(
+            pattern::PLUGIN_PATH,
+            get(plugin::path_get).post(plugin::path_post),
+        )
         .route(pattern::PROFILE, get(profile::page).post(profile::save))
         .route(pattern::PASSWORD, post(profile::password))
         .route(pattern::REVOKE_SESSION, post(profile::revoke))

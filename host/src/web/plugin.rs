@@ -32,13 +32,13 @@ use crate::view::urls::Url;
 type Pairs = Vec<(String, String)>;
 
 /// A service leads to its overview.
-pub async fn first(State(app): State<App>, signed: Signed, Path(id): Path<String>) -> Result<Response, Failure> {
+pub(super) async fn first(State(app): State<App>, signed: Signed, Path(id): Path<String>) -> Result<Response, Failure> {
     let room = Room::open(&app, &signed, &id).await?;
     Ok(Redirect::to(Url::plugin(&room.service.id, OVERVIEW).as_str()).into_response())
 }
 
 /// The first page of a plugin.
-pub async fn root_get(
+pub(super) async fn root_get(
     State(app): State<App>,
     signed: Signed,
     Path((id, plugin)): Path<(String, String)>,
@@ -49,7 +49,7 @@ pub async fn root_get(
 }
 
 /// An action at the plugin's root.
-pub async fn root_post(
+pub(super) async fn root_post(
     State(app): State<App>,
     signed: Signed,
     Path((id, plugin)): Path<(String, String)>,
@@ -61,7 +61,7 @@ pub async fn root_post(
 }
 
 /// A page or fragment of a plugin.
-pub async fn path_get(
+pub(super) async fn path_get(
     State(app): State<App>,
     signed: Signed,
     Path((id, plugin, path)): Path<(String, String, String)>,
@@ -71,7 +71,7 @@ pub async fn path_get(
 }
 
 /// An action of a plugin.
-pub async fn path_post(
+pub(super) async fn path_post(
     State(app): State<App>,
     signed: Signed,
     Path((id, plugin, path)): Path<(String, String, String)>,

@@ -11,7 +11,7 @@ use super::flash;
 use super::login::{account, note};
 use super::state::App;
 use super::visit::Signed;
-use crate::auth::{self, PasswordError, PasswordHash, Session, Verdict, check_password};
+use crate::auth::{self, PasswordError, Session, Verdict, check_password};
 use crate::domain::{Customer, Locale, TimeZoneName};
 use crate::mail::{EmailAddress, Mail};
 use crate::secret::Secret;
@@ -32,7 +32,7 @@ struct Complaints {
 
 /// The settings as they are sent.
 #[derive(Debug, Deserialize)]
-pub struct Sent {
+pub(super) struct Sent {
     #[serde(default)]
     time_zone: String,
     #[serde(default)]
@@ -41,7 +41,7 @@ pub struct Sent {
 
 /// A change of the password as it is sent.
 #[derive(Deserialize)]
-pub struct NewPassword {
+pub(super) struct NewPassword {
     #[serde(default)]
     current: Secret,
     #[serde(default)]
@@ -51,7 +51,7 @@ pub struct NewPassword {
 }
 
 /// The page.
-pub async fn page(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
+pub(super) async fn page(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
     let mut response = show(&app, &signed, StatusCode::OK, Complaints::default(), None).await?;
     if let Ok(value) = HeaderValue::from_str(&flash::clear(&app.site)) {
         response.headers_mut().append(header::SET_COOKIE, value);
@@ -60,7 +60,7 @@ pub async fn page(State(app): State<App>, signed: Signed) -> Result<Response, Fa
 }
 
 /// Saves time zone and language.
-pub async fn save(State(app): State<App>, signed: Signed, Form(sent): Form<Sent>) -> Result<Response, Failure> {
+pub(super) async fn save(State(app): State<App>, signed: Signed, Form(sent): Form<Sent>) -> Result<Response, Failure> {
     let time_zone = sent.time_zone.trim().parse::<TimeZoneName>();
     let locale = sent.locale.parse::<Locale>();
     let (Ok(time_zone), Ok(locale)) = (&time_zone, &locale) else {
@@ -80,7 +80,7 @@ pub async fn save(State(app): State<App>, signed: Signed, Form(sent): Form<Sent>
 }
 
 /// Changes the password; all other sessions end with it.
-pub async fn password(
+pub(super) async fn password(
     State(app): State<App>,
     signed: Signed,
     Form(sent): Form<NewPassword>,
@@ -94,7 +94,7 @@ pub async fn password(
     {
         return Err(PageError::TooMany { retry_after: wait.seconds() }.into());
     }
-    let stored = customer.password_hash.clone().map(PasswordHash::from_stored);
+    let stored = customer.password_hash.clone();
     match app.passwords.verify(&sent.current, stored.as_ref()).await {
         Ok(Verdict::Right { .. }) => {
             if let Some(email) = &email {
@@ -122,7 +122,7 @@ pub async fn password(
         Err(PasswordError::Busy) => return Err(PageError::TooMany { retry_after: 5 }.into()),
         Err(error) => return Err(PageError::internal(&error.to_string()).into()),
     };
-    let change = |customer: &mut Customer| customer.password_hash = Some(hash.as_str().to_owned());
+    let change = |customer: &mut Customer| customer.password_hash = Some(hash.clone());
     app.records.change_customer(&customer.id, change).await?;
     if let Some(account) = account(&customer.id) {
         app.sessions.revoke_all(&account, Some(&signed.session.id)).await?;
@@ -133,7 +133,7 @@ pub async fn password(
 }
 
 /// Ends one session.
-pub async fn revoke(State(app): State<App>, signed: Signed, Path(id): Path<String>) -> Result<Response, Failure> {
+pub(super) async fn revoke(State(app): State<App>, signed: Signed, Path(id): Path<String>) -> Result<Response, Failure> {
     let missing = || signed.failure(&app, PageError::NotFound);
     let id = id.parse().map_err(|_| missing())?;
     if !app.sessions.revoke(&signed.session.account, &id).await? {
@@ -144,7 +144,7 @@ pub async fn revoke(State(app): State<App>, signed: Signed, Path(id): Path<Strin
 }
 
 /// Ends all other sessions.
-pub async fn revoke_others(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
+pub(super) async fn revoke_others(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
     app.sessions.revoke_all(&signed.session.account, Some(&signed.session.id)).await?;
     note(&app, &signed.visitor, &signed.customer, "account.session-revoke").await;
     Ok(done(&app, "All other sessions have ended."))
@@ -238,6 +238,7 @@ fn browser(agent: &str) -> String {
 async fn tell(app: &App, signed: &Signed) {
     let now = app.parts.clock.now();
     let context = PasswordChanged {
+        time_zone: signed.customer.time_zone.as_str().to_owned(),
         product_name: app.product_name.clone(),
         panel_url: app.site.origin().to_owned(),
         name: signed.customer.name.clone(),

@@ -17,18 +17,23 @@ use crate::view::urls::Url;
 const SHOWN: usize = 2;
 
 /// The list.
-pub async fn page(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
+pub(super) async fn page(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
     let services = rows(&app, &signed).await?;
-    let html = app.view.render(&ServicesPage { page: signed.page(&app), services })?;
+    let html = app.view.render(&ServicesPage {
+        page: signed.page(&app),
+        services,
+    })?;
     let mut response = Html(html).into_response();
     if let Ok(value) = super::flash::clear(&app.site).parse() {
-        response.headers_mut().append(axum::http::header::SET_COOKIE, value);
+        response
+            .headers_mut()
+            .append(axum::http::header::SET_COOKIE, value);
     }
     Ok(response)
 }
 
 /// The list alone, for the script that asks for it again.
-pub async fn live(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
+pub(super) async fn live(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
     let services = rows(&app, &signed).await?;
     Ok(Html(app.view.render(&ServicesFragment { services })?).into_response())
 }

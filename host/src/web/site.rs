@@ -17,7 +17,11 @@ pub struct Site {
 impl Site {
     /// From the public URL and the networks of trusted proxies.
     pub fn new(public_url: &Url, proxies: Vec<IpNet>) -> Self {
-        Self { origin: public_url.origin().ascii_serialization(), https: public_url.scheme() == "https", proxies }
+        Self {
+            origin: public_url.origin().ascii_serialization(),
+            https: public_url.scheme() == "https",
+            proxies,
+        }
     }
 
     /// Scheme, host and port as browsers write them in `Origin`.
@@ -32,12 +36,20 @@ impl Site {
 
     /// The name of a cookie. `__Host-` ties it to this host and to TLS; browsers refuse it without TLS.
     pub fn cookie(&self, name: &str) -> String {
-        if self.https { format!("__Host-{name}") } else { name.to_owned() }
+        if self.https {
+            format!("__Host-{name}")
+        } else {
+            name.to_owned()
+        }
     }
 
     /// The attributes of a cookie of ours.
     pub fn cookie_attributes(&self) -> &'static str {
-        if self.https { "; Path=/; HttpOnly; SameSite=Lax; Secure" } else { "; Path=/; HttpOnly; SameSite=Lax" }
+        if self.https {
+            "; Path=/; HttpOnly; SameSite=Lax; Secure"
+        } else {
+            "; Path=/; HttpOnly; SameSite=Lax"
+        }
     }
 
     /// Who asks. `X-Forwarded-For` counts only as far as trusted proxies wrote it: from its end to the first address
@@ -48,7 +60,10 @@ impl Site {
         if !trusted(client) {
             return client;
         }
-        let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let values = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         let hops: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
         for hop in hops.into_iter().rev() {
             let Ok(address) = hop.parse::<IpAddr>() else { break };
@@ -63,7 +78,10 @@ impl Site {
 
 /// The value of a cookie.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let pairs = headers.get_all(axum::http::header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = headers
+        .get_all(axum::http::header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     pairs.flat_map(|value| value.split(';')).find_map(|pair| {
         let (key, value) = pair.trim().split_once('=')?;
         (key == name).then_some(value)
@@ -75,10 +93,14 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, forwarded: &str) -> String {
-        let site = Site::new(&"https://panel.example".parse().unwrap(), vec!["10.0.0.0/8".parse().unwrap()]);
+        let site = Site::new(
+            &"https://panel.example".parse().unwrap(),
+            vec!["10.0.0.0/8".parse().unwrap()],
+        );
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().unwrap());
-        site.client(SocketAddr::new(peer.parse().unwrap(), 1), &headers).to_string()
+        site.client(SocketAddr::new(peer.parse().unwrap(), 1), &headers)
+            .to_string()
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct AppParts {
     /// Sessions.
     pub sessions: Sessions,
     /// Password hashing.
-    pub passwords: Passwords,
+    pub passwords: Arc<Passwords>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Limits of the sign-in.
@@ -62,6 +62,8 @@ impl Deref for App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("site", &self.site).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
     }
 }

@@ -62,14 +62,10 @@ impl Feature for Overview {
                          if the VM still reacts.",
                     ),
             )
-            .permission("start", "Start the VM", &["vm.read", "jobs.use", "power.start"])
-            .permission(
-                "stop",
-                "Shut the VM down, and force it when that fails",
-                &["vm.read", "jobs.use", "power.shutdown", "power.stop"],
-            )
-            .permission("reboot", "Reboot the VM", &["vm.read", "jobs.use", "power.reboot"])
-            .permission("reset", "Reset the VM at once", &["vm.read", "jobs.use", "power.reset"])
+            .permission("start", "Start the VM", &["power.start"])
+            .permission("stop", "Shut the VM down, and force it when that fails", &["power.shutdown", "power.stop"])
+            .permission("reboot", "Reboot the VM", &["power.reboot"])
+            .permission("reset", "Reset the VM at once", &["power.reset"])
             .settings::<power::Settings, NoSettings>()
             .background("power", "Starts, shuts down, stops, reboots or resets the VM and waits for the result.")
     }

@@ -151,8 +151,6 @@ pub(super) fn prefixed(id: &str) -> String {
 /// Attributes of one element beyond those of all; none for an element that has none.
 fn own(element: &str) -> &'static [&'static str] {
     match element {
-        "abbr" | "dfn" => &[],
-        "bdi" | "blockquote" | "q" => &[],
         "button" => &["disabled", "type", "value"],
         "col" | "colgroup" => &["span"],
         "data" | "li" => &["value"],
@@ -201,8 +199,7 @@ fn own(element: &str) -> &'static [&'static str] {
         "portico-chart" => &[
             "colors", "data", "height", "kind", "label", "max", "min", "range", "series", "unit",
         ],
-        "portico-confirm" => &["label"],
-        "portico-console" => &["label"],
+        "portico-confirm" | "portico-console" => &["label"],
         "portico-copy" => &["label", "value"],
         "portico-progress" => &["label", "max", "value"],
         "portico-sortable" => &["handle", "label", "name"],
@@ -223,8 +220,7 @@ pub(super) fn judge<'a>(
     let plain = || Ok(Verdict::Write(Cow::Borrowed(value)));
     Ok(match (element, name) {
         (_, "class") => class::judge(value),
-        (_, "id") => id(value),
-        ("label", "for") | ("input", "list") | (_, "form") => id(value),
+        (_, "id" | "form") | ("label", "for") | ("input", "list") => id(value),
         ("td" | "th", "headers") | ("output", "for") => ids(value),
         (_, aria) if ARIA_REFERENCES.contains(&aria) => ids(value),
         (_, aria) if aria.starts_with("aria-") => return plain(),
@@ -240,7 +236,6 @@ pub(super) fn judge<'a>(
             "_blank" => return plain(),
             _ => Verdict::Drop("only `_blank` is allowed"),
         },
-        ("a", "download" | "hreflang") => return plain(),
         // Written by the policy itself.
         ("a", "rel") => Verdict::Drop(""),
         ("form", "action") | ("button" | "input", "formaction") => to_address(base_path, value, Use::Own),
@@ -250,8 +245,10 @@ pub(super) fn judge<'a>(
                 _ => Verdict::Drop("only `get` and `post` are allowed"),
             }
         }
-        ("form", "autocomplete") | ("input" | "textarea" | "select", "autocomplete") => autocomplete(value),
-        ("form" | "button" | "input", "novalidate" | "formnovalidate") => return plain(),
+        ("form" | "input" | "textarea" | "select", "autocomplete") => autocomplete(value),
+        ("form" | "button" | "input", "novalidate" | "formnovalidate") | ("a", "download" | "hreflang") => {
+            return plain();
+        }
         ("img", "src") => to_address(base_path, value, Use::Image),
         ("use", "href") => to_address(base_path, value, Use::Icon),
         (custom, "src" | "action" | "path") if custom.starts_with("portico-") => {

@@ -214,7 +214,7 @@ impl Open {
         // `div` may hold `dt` and `dd` only where it groups them in a `dl`.
         if matches!(name, "dt" | "dd") && parent.is_some_and(|parent| parent.name == "div") {
             let grandparent = self.0.len().checked_sub(2).and_then(|index| self.0.get(index));
-            if !grandparent.is_some_and(|element| element.name == "dl") {
+            if grandparent.is_none_or(|element| element.name != "dl") {
                 return Err(format!("`{name}` outside of `dl`"));
             }
         }

@@ -193,26 +193,23 @@ impl<'a> Tokenizer<'a> {
         }
         self.position += 1;
         self.take_while(is_space);
-        let value = match self.byte() {
-            Some(quote @ (b'"' | b'\'')) => {
-                self.position += 1;
-                let rest = self.rest();
-                let length = rest
-                    .find(char::from(quote))
-                    .ok_or_else(|| format!("a value of `{name}` of `{tag}` without its closing quote"))?;
-                self.position += length + 1;
-                rest.get(..length).unwrap_or_default()
+        let value = if let Some(quote @ (b'"' | b'\'')) = self.byte() {
+            self.position += 1;
+            let rest = self.rest();
+            let length = rest
+                .find(char::from(quote))
+                .ok_or_else(|| format!("a value of `{name}` of `{tag}` without its closing quote"))?;
+            self.position += length + 1;
+            rest.get(..length).unwrap_or_default()
+        } else {
+            let value =
+                self.take_while(|byte| byte.is_ascii() && !is_space(byte) && !b"\"'<>=`/".contains(&byte));
+            if value.is_empty() {
+                return Err(format!(
+                    "an empty or odd value of `{name}` of `{tag}`: put it in quotes"
+                ));
             }
-            _ => {
-                let value = self
-                    .take_while(|byte| !is_space(byte) && !b"\"'<>=`/".contains(&byte) && byte.is_ascii());
-                if value.is_empty() {
-                    return Err(format!(
-                        "an empty or odd value of `{name}` of `{tag}`: put it in quotes"
-                    ));
-                }
-                value
-            }
+            value
         };
         Ok(Attribute {
             name,

@@ -53,13 +53,11 @@ struct Seed<'a> {
 
 impl Seed<'_> {
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
-        match self.remaining.checked_sub(1) {
-            Some(remaining) => Ok(Self { remaining, ..self }),
-            None => {
-                self.too_deep.set(true);
-                Err(E::custom("too deep"))
-            }
-        }
+        let Some(remaining) = self.remaining.checked_sub(1) else {
+            self.too_deep.set(true);
+            return Err(E::custom("too deep"));
+        };
+        Ok(Self { remaining, ..self })
     }
 }
 

@@ -10,16 +10,54 @@ use super::jobs::Next;
 use crate::bindings::portico::plugin::jobs::{JobView, Phase};
 use crate::{Context, Description, Error, Event, Feature, Job, Method, Request, Response, Step};
 
-/// A feature on the bench: [`Bench::get`] and [`Bench::post`] are the customer, [`Bench::run`] is the panel at work,
-/// [`Bench::host`] is what it works on.
+/// A feature on the bench, compiled natively: [`Stand::get`] and [`Stand::post`] are the customer, [`Stand::run`] is the
+/// panel at work, [`Stand::host`] is what it works on.
+pub type Bench<F> = Stand<Native<F>>;
+
+/// What stands on the bench: a plugin, however it is run.
+///
+/// Its calls go to the [`Host`] of the thread, through the functions in [`played`](super::played).
+pub trait Subject {
+    /// See [`Feature::describe`].
+    fn describe(&self) -> Description;
+
+    /// See [`Feature::handle`].
+    ///
+    /// # Errors
+    /// What the plugin answers.
+    fn handle(&self, cx: &Context, request: &Request) -> Result<Response, Error>;
+
+    /// See [`Feature::advance`].
+    fn advance(&self, cx: &Context, job: &Job, event: &Event, exclusive: bool) -> Step;
+}
+
+/// A feature that is compiled into the test.
 #[derive(Debug)]
-pub struct Bench<F> {
+pub struct Native<F>(PhantomData<F>);
+
+impl<F: Feature> Subject for Native<F> {
+    fn describe(&self) -> Description {
+        F::describe()
+    }
+
+    fn handle(&self, cx: &Context, request: &Request) -> Result<Response, Error> {
+        F::handle(cx, request)
+    }
+
+    fn advance(&self, cx: &Context, job: &Job, event: &Event, _: bool) -> Step {
+        F::advance(cx, job, event)
+    }
+}
+
+/// A plugin on the bench. See [`Bench`].
+#[derive(Debug)]
+pub struct Stand<S> {
     /// What the capabilities answer from.
     pub host: Host,
-    /// What each call is told. Its permissions and scopes are set by [`Bench::permit`].
+    /// What each call is told. Its permissions and scopes are set by [`Stand::permit`].
     pub context: Context,
     crash: bool,
-    feature: PhantomData<F>,
+    subject: S,
 }
 
 impl<F: Feature> Default for Bench<F> {
@@ -31,11 +69,18 @@ impl<F: Feature> Default for Bench<F> {
 impl<F: Feature> Bench<F> {
     /// The feature with all its permissions and without settings.
     pub fn new() -> Self {
+        Self::of(Native(PhantomData))
+    }
+}
+
+impl<S: Subject> Stand<S> {
+    /// A plugin with all its permissions and without settings.
+    pub fn of(subject: S) -> Self {
         let mut bench = Self {
             host: Host::default(),
             context: super::context(),
             crash: false,
-            feature: PhantomData,
+            subject,
         };
         let all: Vec<_> = bench
             .describe()
@@ -47,15 +92,29 @@ impl<F: Feature> Bench<F> {
         bench
     }
 
-    /// What the feature says of itself.
-    pub fn describe(&mut self) -> Description {
-        self.call(Call::Free, F::describe)
+    /// What stands on the bench.
+    pub fn subject(&self) -> &S {
+        &self.subject
     }
 
-    /// Grants these permissions, with the scopes they declare, and no others.
+    /// What the feature says of itself.
+    pub fn describe(&mut self) -> Description {
+        self.call(Call::Free, S::describe)
+    }
+
+    /// Grants these permissions, with the scopes they declare, and no others. Scopes that no permission declares are
+    /// granted in any case, as the host does.
     pub fn permit(&mut self, permissions: &[&str]) {
         let declared = self.describe().permissions;
-        let mut scopes = BTreeSet::new();
+        let mut scopes: BTreeSet<String> = super::host::SCOPES
+            .iter()
+            .map(|scope| (*scope).to_owned())
+            .collect();
+        scopes.retain(|scope| {
+            !declared
+                .iter()
+                .any(|permission| permission.scopes.contains(scope))
+        });
         for name in permissions {
             let Some(permission) = declared.iter().find(|permission| permission.name == *name) else {
                 panic!("the plugin has no permission `{name}`");
@@ -133,7 +192,7 @@ impl<F: Feature> Bench<F> {
         };
         self.context.now = self.host.now;
         let context = self.context.clone();
-        self.call(call, || F::handle(&context, &request))
+        self.call(call, |subject| subject.handle(&context, &request))
     }
 
     /// All jobs, the newest first.
@@ -194,7 +253,9 @@ impl<F: Feature> Bench<F> {
     fn advance(&mut self, exclusive: bool, job: &Job, event: &Event) -> Step {
         self.context.now = self.host.now;
         let context = self.context.clone();
-        self.call(Call::Step { exclusive }, || F::advance(&context, job, event))
+        self.call(Call::Step { exclusive }, |subject| {
+            subject.advance(&context, job, event, exclusive)
+        })
     }
 
     fn take(&mut self, index: usize, step: &Step) {
@@ -240,10 +301,10 @@ impl<F: Feature> Bench<F> {
         }
     }
 
-    fn call<T>(&mut self, call: Call, what: impl FnOnce() -> T) -> T {
+    fn call<T>(&mut self, call: Call, what: impl FnOnce(&S) -> T) -> T {
         let mut host = std::mem::take(&mut self.host);
         host.call = call;
-        let (mut host, result) = super::with(host, what);
+        let (mut host, result) = super::with(host, || what(&self.subject));
         host.call = Call::Free;
         self.host = host;
         result

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use super::jobs::Queue;
 use super::store::Store;
 use super::tasks::{Ending, Work};
+use crate::bindings::portico::plugin::http::Request;
 use crate::log::Level;
 use crate::mail::Recipient;
 use crate::provision::Applied;
@@ -14,6 +15,26 @@ use crate::{Address, Error, http, vm};
 
 /// 2026-11-24T12:00:00Z.
 pub(super) const NOW: i64 = 1_795_521_600;
+
+/// Every scope of the contract.
+pub(super) const SCOPES: [&str; 16] = [
+    "vm.read",
+    "power.start",
+    "power.shutdown",
+    "power.stop",
+    "power.reboot",
+    "power.reset",
+    "snapshots.read",
+    "snapshots.create",
+    "snapshots.rollback",
+    "snapshots.remove",
+    "provision.apply-plan",
+    "storage.use",
+    "mail.owner",
+    "mail.department",
+    "http.send",
+    "jobs.use",
+];
 
 /// The host as the capability modules see it. [`Default`] is a running VM without snapshots, where everything works and
 /// every scope is granted.
@@ -83,7 +104,7 @@ pub struct Mail {
     /// To whom.
     pub to: Recipient,
     /// The template's name.
-    pub template: &'static str,
+    pub template: String,
     /// Its data, JSON.
     pub data: String,
 }
@@ -103,13 +124,13 @@ pub struct Line {
 #[derive(Debug, Default)]
 pub struct Http {
     /// What was sent, the oldest first.
-    pub sent: Vec<http::Request>,
+    pub sent: Vec<Request>,
     /// What is answered, in order; `unavailable` when nothing is left.
     pub answers: VecDeque<Result<http::Response, Error>>,
 }
 
 impl Http {
-    pub(crate) fn send(&mut self, request: http::Request) -> Result<http::Response, Error> {
+    pub(crate) fn send(&mut self, request: Request) -> Result<http::Response, Error> {
         self.sent.push(request);
         self.answers.pop_front().unwrap_or(Err(Error::Unavailable))
     }
@@ -148,17 +169,9 @@ impl Host {
     /// The rules every call keeps, in the order of the real host: denial first, before any effect.
     pub(super) fn admit(&mut self, name: &'static str) -> Result<(), Error> {
         self.calls.push(name);
-        let scope = scope_of(name);
-        let granted = self.scopes.as_ref().is_none_or(|scopes| {
-            scopes.iter().any(|granted| {
-                granted == scope
-                    || granted
-                        .strip_prefix(scope)
-                        .is_some_and(|rest| rest.starts_with(':'))
-            })
-        });
-        if !granted && !name.starts_with("mail.") {
-            return Err(Error::denied(format!("scope `{scope}` is not granted")));
+        // The scope of a mail depends on to whom it goes.
+        if name != "mail.send" {
+            self.grant(scope_of(name))?;
         }
         if starts_work(name) && !matches!(self.call, Call::Free | Call::Step { exclusive: true }) {
             return Err(Error::denied(format!(
@@ -172,6 +185,16 @@ impl Host {
         match self.failures.get_mut(name).and_then(VecDeque::pop_front) {
             Some(error) => Err(error),
             None => Ok(()),
+        }
+    }
+
+    /// Goes on only with a scope.
+    pub(super) fn grant(&self, scope: &str) -> Result<(), Error> {
+        match &self.scopes {
+            Some(scopes) if !scopes.contains(scope) => {
+                Err(Error::denied(format!("scope `{scope}` is not granted")))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -31,7 +31,7 @@
 //!
 //! The host here keeps the rules that a plugin can break: scopes (those that the granted permissions declare, no others),
 //! work on the VM only in a step of an exclusive job, one exclusive job at a time, no change in a GET. With
-//! [`Bench::crash_every_step`] every step of a job runs twice, as after a crash.
+//! [`Stand::crash_every_step`] every step of a job runs twice, as after a crash.
 //!
 //! It does not check templates, schemas, limits or imports: those belong to the real runtime, which `portico-testkit`
 //! runs the built component in.
@@ -44,17 +44,18 @@
 mod bench;
 mod host;
 mod jobs;
+pub mod played;
 mod store;
 mod tasks;
 
 use std::cell::RefCell;
 
-pub use bench::Bench;
+pub use bench::{Bench, Native, Stand, Subject};
 pub use host::{Host, Http, Line, Mail, Vm};
 pub use store::Store;
 pub use tasks::{Ending, Work};
 
-use crate::{Context, Error, ServiceView, log::Level};
+use crate::{Context, ServiceView};
 
 thread_local! {
     static HOST: RefCell<Option<Host>> = const { RefCell::new(None) };
@@ -87,39 +88,11 @@ pub fn context() -> Context {
     }
 }
 
-/// A capability call: noted, checked, answered.
-pub(crate) fn ask<T>(
-    name: &'static str,
-    answer: impl FnOnce(&mut Host) -> Result<T, Error>,
-) -> Result<T, Error> {
-    HOST.with_borrow_mut(|host| {
-        let Some(host) = host else {
-            return Err(Error::denied(format!(
-                "`{name}` has no host to call: use `portico_sdk::testing`"
-            )));
-        };
-        host.admit(name)?;
-        answer(host)
-    })
-}
-
 /// Refuses a parameter as the host does.
-pub(crate) fn check(field: &str, holds: bool, allowed: &str) -> Result<(), Error> {
+pub(crate) fn check(field: &str, holds: bool, allowed: &str) -> Result<(), crate::Error> {
     if holds {
         Ok(())
     } else {
-        Err(Error::invalid(field, format!("allowed is {allowed}")))
+        Err(crate::Error::invalid(field, format!("allowed is {allowed}")))
     }
-}
-
-pub(crate) fn log(level: Level, message: &str, fields: &[(String, String)]) {
-    HOST.with_borrow_mut(|host| {
-        if let Some(host) = host {
-            host.log.push(Line {
-                level,
-                message: message.into(),
-                fields: fields.to_vec(),
-            });
-        }
-    });
 }

@@ -43,24 +43,22 @@ impl Ending {
 impl Host {
     /// Starts work, or returns the task of the same call when the step is repeated.
     pub(crate) fn start_task(&mut self, name: &'static str, subject: &str) -> Result<Task, Error> {
-        let step = self.jobs.current_step();
-        if let Some(done) = self.replay {
-            let mut first = self.work.iter().filter(|work| work.step == step);
-            if let Some(work) = first.nth(done) {
-                assert!(
-                    work.name == name && work.subject == subject,
-                    "a repeated step called `{name}` ({subject:?}) where it had called `{}` ({:?}): decide in one step, act in \
-                     the next",
-                    work.name,
-                    work.subject
-                );
-                self.replay = Some(done + 1);
-                return Ok(work.task.clone());
-            }
+        if let Some(first) = self.repeated() {
+            assert!(
+                first.name == name && first.subject == subject,
+                "a repeated step called `{name}` ({subject:?}) where it had called `{}` ({:?}): decide in one step, act in \
+                 the next",
+                first.name,
+                first.subject
+            );
+            let task = first.task.clone();
+            self.replay = self.replay.map(|done| done + 1);
+            return Ok(task);
         }
         if self.call == Call::Free && self.jobs.operation().is_some() {
             return Err(Error::Busy(self.jobs.operation().unwrap_or_default()));
         }
+        let step = self.jobs.current_step();
         let task = Task {
             id: format!("task-{}", self.work.len() + 1),
         };
@@ -72,6 +70,13 @@ impl Host {
             step,
         });
         Ok(task)
+    }
+
+    /// What the running step had started at this point when it ran before.
+    fn repeated(&self) -> Option<&Work> {
+        let step = self.jobs.current_step();
+        self.replay
+            .and_then(|done| self.work.iter().filter(|work| work.step == step).nth(done))
     }
 
     pub(crate) fn create_snapshot(
@@ -92,8 +97,7 @@ impl Host {
             description.chars().count() <= 1_024,
             "at most 1,024 characters",
         )?;
-        let repeated = self.replay.is_some();
-        if !repeated && self.snapshots.iter().any(|snapshot| snapshot.name == name) {
+        if self.repeated().is_none() && self.snapshots.iter().any(|snapshot| snapshot.name == name) {
             return Err(Error::Conflict);
         }
         let task = self.start_task("snapshots.create", name)?;
@@ -117,7 +121,7 @@ impl Host {
     }
 
     pub(crate) fn find_snapshot(&self, name: &str) -> Result<(), Error> {
-        if self.replay.is_some() || self.snapshots.iter().any(|snapshot| snapshot.name == name) {
+        if self.repeated().is_some() || self.snapshots.iter().any(|snapshot| snapshot.name == name) {
             Ok(())
         } else {
             Err(Error::NotFound)

@@ -38,7 +38,11 @@ impl Starter for Node {
         let mut tasks = self.tasks.lock().unwrap();
         let upid = format!("upid-{}", tasks.len());
         tasks.push(upid.clone());
-        if loss == Some(Loss::AfterEffect) { Err(failure(true)) } else { Ok(upid) }
+        if loss == Some(Loss::AfterEffect) {
+            Err(failure(true))
+        } else {
+            Ok(upid)
+        }
     }
 
     async fn known(&self, _: &[&str]) -> Result<Vec<String>, StartFailure> {
@@ -58,13 +62,28 @@ fn bench(losses: &[Loss]) -> Bench {
     let clock: Arc<dyn Clock> = Arc::new(manual.clone());
     let job = JobId::new(Timestamp::UNIX_EPOCH, [1; 10]);
     let journal = Journal::new(Arc::new(MemoryStore::new()), Arc::clone(&clock), job, 3);
-    let node = Node { lose: Mutex::new(losses.iter().rev().copied().collect()), ..Node::default() };
-    Bench { clock, manual, journal, node }
+    let node = Node {
+        lose: Mutex::new(losses.iter().rev().copied().collect()),
+        ..Node::default()
+    };
+    Bench {
+        clock,
+        manual,
+        journal,
+        node,
+    }
 }
 
 impl Bench {
     async fn call(&self, operation: &Operation) -> Result<TaskRef, OnceError> {
-        let work = once(&self.journal, &self.clock, &self.node, 0, operation, Duration::from_secs(5));
+        let work = once(
+            &self.journal,
+            &self.clock,
+            &self.node,
+            0,
+            operation,
+            Duration::from_secs(5),
+        );
         let tick = async {
             loop {
                 tokio::task::yield_now().await;
@@ -99,7 +118,16 @@ async fn an_answer_that_was_lost_after_the_effect_is_found_and_not_repeated() {
 async fn a_request_that_was_lost_before_the_effect_is_an_error_and_may_be_made_again() {
     let bench = bench(&[Loss::BeforeEffect]);
     let error = bench.call(&Operation::Start).await.unwrap_err();
-    assert!(matches!(error, OnceError::Start(StartFailure { may_have_happened: false, .. })), "{error}");
+    assert!(
+        matches!(
+            error,
+            OnceError::Start(StartFailure {
+                may_have_happened: false,
+                ..
+            })
+        ),
+        "{error}"
+    );
     assert_eq!(bench.count(), 0);
     assert_eq!(bench.call(&Operation::Start).await.unwrap().upid, "upid-0");
 }
@@ -115,7 +143,11 @@ async fn a_refusal_leaves_nothing_in_the_journal() {
 async fn an_intent_from_before_a_crash_adopts_only_a_task_that_was_not_known_then() {
     let bench = bench(&[]);
     bench.node.tasks.lock().unwrap().push("old".into());
-    bench.journal.intend(0, &Operation::Start, vec!["old".into()]).await.unwrap();
+    bench
+        .journal
+        .intend(0, &Operation::Start, vec!["old".into()])
+        .await
+        .unwrap();
     bench.node.tasks.lock().unwrap().push("ours".into());
     assert_eq!(bench.call(&Operation::Start).await.unwrap().upid, "ours");
     assert_eq!(bench.count(), 2);
@@ -135,6 +167,9 @@ async fn an_intent_from_before_a_crash_without_a_task_is_done_after_the_grace() 
 async fn a_step_that_asks_for_something_else_after_a_crash_does_nothing() {
     let bench = bench(&[]);
     bench.journal.intend(0, &Operation::Start, vec![]).await.unwrap();
-    assert!(matches!(bench.call(&Operation::Stop).await, Err(OnceError::Diverged)));
+    assert!(matches!(
+        bench.call(&Operation::Stop).await,
+        Err(OnceError::Diverged)
+    ));
     assert_eq!(bench.count(), 0);
 }

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::super::reader::TableReader;
-use crate::domain::{Cluster, ClusterId, ClusterTuning, Fingerprint, TokenId, Trust};
+use crate::domain::{Cluster, ClusterId, ClusterTuning, Fingerprint, StoredSecret, TokenId, Trust};
 
 pub(super) fn read(table: &mut TableReader<'_, '_>) -> Option<Cluster> {
     let id: Option<ClusterId> = table.parsed("id");
@@ -42,7 +42,7 @@ pub(super) fn read(table: &mut TableReader<'_, '_>) -> Option<Cluster> {
         }
     }
     let token_id: Option<TokenId> = table.parsed("token_id");
-    let token_secret = table.secret("token_secret");
+    let token_secret = table.secret("token_secret").map(StoredSecret::Reference);
     let trust = trust(table);
     let default = ClusterTuning::default();
     let mut tune = |key, range, default| table.opt_integer(key, range).unwrap_or(default);

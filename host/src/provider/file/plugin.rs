@@ -73,24 +73,28 @@ fn approve(table: &mut TableReader<'_, '_>) -> Option<Approve> {
     }
 }
 
-/// Origins in the one spelling the HTTP capability compares by.
+/// An origin in the one spelling the HTTP capability compares by; none when `text` is more or less than one.
+pub fn http_origin(text: &str) -> Option<String> {
+    let url: Url = text.parse().ok()?;
+    let bare = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    bare.then(|| url.origin().ascii_serialization())
+}
+
 fn origins(table: &mut TableReader<'_, '_>) -> Vec<String> {
     let mut origins = Vec::new();
-    for url in table.list::<Url>("http_origins") {
-        let bare = matches!(url.scheme(), "http" | "https")
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none();
-        if bare {
-            origins.push(url.origin().ascii_serialization());
-        } else {
-            table.report(
+    for text in table.list::<String>("http_origins") {
+        match http_origin(&text) {
+            Some(origin) => origins.push(origin),
+            None => table.report(
                 "http_origins",
                 "has an entry that is not an origin",
                 "write `https://HOST` or `https://HOST:PORT`, without a path, user or password",
-            );
+            ),
         }
     }
     origins.sort();

@@ -13,10 +13,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::store::sled::{SledOptions, SledStore};
-use crate::store::{Batch, DueQueue, Key, Scan, Store, StoreExt, Table};
+use crate::store::{Batch, DueQueue, Key, Scan, Store, StoreError, StoreExt, Table};
 
 const DIRECTORY: &str = "PORTICO_TEST_WRITE_UNTIL_KILLED";
 const CHILD: &str = "store::conformance::durability::child_that_writes_until_it_is_killed";
+const FULL_CHILD: &str = "store::conformance::durability::child_that_writes_until_the_disk_is_full";
 const WRITERS: u64 = 6;
 const ROUNDS: u64 = 12;
 
@@ -35,7 +36,7 @@ async fn write_for_ever(store: SledStore, writer: u64) {
         count += 1;
         let mut batch = Batch::new();
         batch.put(Table::Meta, &state, count.to_string());
-        // Some values are so large that the engine keeps them in a file of their own.
+        // Some values are so large that an engine may treat them differently.
         let size = if count % 16 == 3 {
             300_000
         } else {
@@ -188,4 +189,77 @@ async fn every_acknowledged_write_survives_a_kill_at_any_moment() {
         counts.values().sum::<u64>() > ROUNDS,
         "the child hardly wrote: {counts:?}"
     );
+}
+
+#[test]
+#[ignore = "writes until it may not any more; the test below starts it"]
+fn child_that_writes_until_the_disk_is_full() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else {
+        return;
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stopped = runtime.block_on(async {
+        let store = SledStore::open(&SledOptions::new(directory)).unwrap();
+        let mut failures = 0;
+        for n in 0..100_000_u64 {
+            match store
+                .put(Table::Jobs, &Key::text("row").number(n), vec![7; 3000].into())
+                .await
+            {
+                Ok(_) => {
+                    assert_eq!(failures, 0, "nothing is acknowledged after a failed flush");
+                    println!("ACK {n}");
+                }
+                Err(StoreError::Unavailable { .. }) => failures += 1,
+                Err(error) => panic!("{error}"),
+            }
+            if failures == 3 {
+                return true;
+            }
+        }
+        false
+    });
+    if stopped {
+        println!("STOPPED");
+    }
+    std::io::stdout().flush().unwrap();
+    // Without tidying up: what was acknowledged must be there all the same.
+    std::process::exit(0);
+}
+
+/// A limit on the size of a file stands in for the full disk: the write fails in the middle, with an error.
+#[tokio::test]
+async fn a_full_disk_stops_acknowledging_and_loses_nothing_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            FULL_CHILD,
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(DIRECTORY, directory.path())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("STOPPED"), "{text}");
+    let acknowledged: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.split("ACK ").nth(1))
+        .map(|n| n.parse().unwrap())
+        .collect();
+    assert!(acknowledged.len() > 50, "{text}");
+    let store = SledStore::open(&SledOptions::new(directory.path())).unwrap();
+    for n in acknowledged {
+        let row = store.get(Table::Jobs, &Key::text("row").number(n)).await.unwrap();
+        assert_eq!(row.unwrap().value, vec![7; 3000]);
+    }
+    store
+        .put(Table::Jobs, &Key::text("after"), "x".into())
+        .await
+        .unwrap();
 }

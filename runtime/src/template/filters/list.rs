@@ -1,9 +1,13 @@
-//! Filters of lists and maps. What they return is bounded, see [`crate::template::value`].
+//! Filters of lists and maps. What they return is bounded, see `template/value.rs`.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands arguments to filters by value"
+)]
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use minijinja::value::{Kwargs, Rest};
+use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{AutoEscape, Error, ErrorKind, State, Value, filters};
 
 use super::{charge, text};
@@ -11,6 +15,9 @@ use crate::template::value::{List, Map, guard};
 
 /// The longest text that `join` and `tojson` make, in bytes.
 const MAX_LENGTH: usize = 512 * 1024;
+
+/// The most numbers that `range` gives.
+const MAX_RANGE: usize = 10_000;
 
 fn invalid(what: &'static str) -> Error {
     Error::new(ErrorKind::InvalidOperation, what)
@@ -234,8 +241,13 @@ pub(super) fn sum(state: &State<'_, '_>, value: &Value, options: Kwargs) -> Resu
     Ok(total)
 }
 
-pub(super) fn map(state: &mut State<'_, '_>, value: &Value, arguments: Rest<Value>) -> Result<Value, Error> {
-    // What the engine takes as a name of a filter or as an attribute it looks up for each item.
+/// The results of a filter for each item, or an attribute of each.
+pub(super) fn map(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    arguments: Rest<ValueOrKwargs>,
+) -> Result<Value, Error> {
+    let arguments = arguments.into_values();
     let mut results = Vec::new();
     let (name, attribute) = match arguments.first() {
         Some(first) => match Kwargs::try_from(first.clone()) {
@@ -415,4 +427,35 @@ fn write_json_text(text: &str, out: &mut String) {
         }
     }
     out.push('"');
+}
+
+/// The function `range`: whole numbers from `lower` (0 when only one is given) up to before `upper`, by `step`.
+pub(super) fn range(
+    state: &State<'_, '_>,
+    lower: i64,
+    upper: Option<i64>,
+    step: Option<i64>,
+) -> Result<Value, Error> {
+    let (lower, upper) = upper.map_or((0, lower), |upper| (lower, upper));
+    let step = step.unwrap_or(1);
+    if step == 0 {
+        return Err(invalid("`range` needs a step that is not 0"));
+    }
+    let mut items = Vec::new();
+    let mut next = Some(lower);
+    while let Some(number) = next.filter(|number| {
+        if step > 0 {
+            *number < upper
+        } else {
+            *number > upper
+        }
+    }) {
+        if items.len() == MAX_RANGE {
+            return Err(invalid("`range` has too many numbers"));
+        }
+        state.consume_fuel(1)?;
+        items.push(Value::from(number));
+        next = number.checked_add(step);
+    }
+    List::from_values(items)
 }

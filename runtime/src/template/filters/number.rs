@@ -15,15 +15,10 @@ fn combine(
             "both values must be numbers",
         ));
     }
-    if let (true, true, Some(a), Some(b)) = (
-        left.is_integer(),
-        right.is_integer(),
-        left.as_i64(),
-        right.as_i64(),
-    ) {
-        if let Some(result) = whole(a, b) {
-            return Ok(Value::from(result));
-        }
+    let integers =
+        || Some((left.as_i64()?, right.as_i64()?)).filter(|_| left.is_integer() && right.is_integer());
+    if let Some(result) = integers().and_then(|(a, b)| whole(a, b)) {
+        return Ok(Value::from(result));
     }
     Ok(Value::from(fraction(
         f64::try_from(left.clone())?,

@@ -1,4 +1,8 @@
 //! Filters of text. What they return is plain text, to be escaped when it is printed, whatever they were given.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands arguments to filters by value"
+)]
 
 use std::borrow::Cow;
 

@@ -2,9 +2,9 @@
 //!
 //! Each file holds three things: the list of the interface's functions with the scope each needs, a *port* (the trait
 //! by which the host answers) and the implementation of the generated `Host` trait, which leads every call through
-//! the gate (`gate.rs`) to the port. The gate checks, in this order and before any effect: the scope, whether the function may be
-//! called here at all, the bounds of the arguments, the number of host calls. Then it calls the port under a time limit
-//! and turns a panic of the port into an error of this one call.
+//! the gate (`gate.rs`) to the port. The gate checks, in this order and before any effect: the scope, whether the
+//! function may be called here at all, the bounds of the arguments, the number of host calls. Then it calls the port
+//! under a time limit and turns a panic of the port into an error of this one call.
 //!
 //! A port is bound to one call: the host makes a set of [`Ports`] for the service, plugin and job step at hand, so that
 //! no port ever takes an id of a service, VM or plugin from a guest.

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::SecretRef;
+use crate::domain::StoredSecret;
 use crate::domain::settings::as_secret;
 
 /// One record that is made, changed or removed.

@@ -3,7 +3,7 @@
 // File names carry a hash of their content, so the panel serves them as immutable; manifest.json maps the name
 // that templates ask for ("app.css") to the hashed one. Each file that compresses well lies beside its .br and .gz.
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -28,12 +28,31 @@ function emit(logical, content) {
   return file;
 }
 
+/** Files of this build; whatever else lies in dist/ is left over from an earlier one. */
+const written = new Set([".gitkeep"]);
+
+/** Writes only what differs: the panel is compiled again when a file in dist/ is newer. */
+function put(file, content) {
+  written.add(file);
+  const path = join(dist, file);
+  const bytes = Buffer.from(content);
+  if (existsSync(path) && readFileSync(path).equals(bytes)) return false;
+  writeFileSync(path, bytes);
+  return true;
+}
+
 function write(file, bytes) {
-  writeFileSync(join(dist, file), bytes);
+  const isNew = put(file, bytes);
   if (file.endsWith(".woff2")) return; // compressed already
-  const brotli = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } };
-  writeFileSync(join(dist, `${file}.br`), brotliCompressSync(bytes, brotli));
-  writeFileSync(join(dist, `${file}.gz`), gzipSync(bytes, { level: 9 }));
+  const packed = {
+    br: () => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
+    gz: () => gzipSync(bytes, { level: 9 }),
+  };
+  for (const [extension, pack] of Object.entries(packed)) {
+    const name = `${file}.${extension}`;
+    written.add(name);
+    if (isNew || !existsSync(join(dist, name))) put(name, pack());
+  }
 }
 
 /**
@@ -108,10 +127,9 @@ async function js() {
 }
 
 mkdirSync(dist, { recursive: true });
-for (const name of readdirSync(dist)) {
-  if (name !== ".gitkeep") rmSync(join(dist, name), { recursive: true }); // the folder itself stays: the panel embeds it
-}
 await Promise.all([css(), js()]);
 emit("mark.svg", readFileSync(join(here, "src/mark.svg")));
-// Last, so that a build that broke leaves no manifest and the panel says that the assets are not built.
-writeFileSync(join(dist, "manifest.json"), `${JSON.stringify(manifest, Object.keys(manifest).sort(), 2)}\n`);
+put("manifest.json", `${JSON.stringify(manifest, Object.keys(manifest).sort(), 2)}\n`);
+for (const name of readdirSync(dist)) {
+  if (!written.has(name)) rmSync(join(dist, name), { recursive: true });
+}

@@ -15,6 +15,7 @@ pub mod mail;
 pub mod plugins;
 pub mod provider;
 pub mod secret;
+pub mod serve;
 pub mod store;
 pub mod view;
 pub mod web;

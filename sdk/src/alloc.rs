@@ -16,6 +16,8 @@ use core::cell::Cell;
 use core::ptr::null_mut;
 
 const PAGE: usize = 64 * 1024;
+/// Pages to grow by at least.
+const STRIDE: usize = 16;
 
 unsafe extern "C" {
     /// Set by the linker: the first byte after data and stack. Only its address means anything.
@@ -49,8 +51,17 @@ impl Bump {
     /// Makes everything below `end` part of the memory. False when the host refuses.
     fn reach(end: usize) -> bool {
         let size = core::arch::wasm32::memory_size::<0>() * PAGE;
-        end <= size || core::arch::wasm32::memory_grow::<0>((end - size).div_ceil(PAGE)) != usize::MAX
+        if end <= size {
+            return true;
+        }
+        let missing = (end - size).div_ceil(PAGE);
+        // More than is missing, as the next block will want some too; only what is missing if the host refuses that.
+        grow(missing.max(STRIDE)) || grow(missing)
     }
+}
+
+fn grow(pages: usize) -> bool {
+    core::arch::wasm32::memory_grow::<0>(pages) != usize::MAX
 }
 
 // SAFETY: what is handed out lies at or above `__heap_base`, where neither data nor stack nor anything else of the module

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Parser;
 use pve_sim::{CertificateFiles, Major, Options, Scenario};
 
@@ -56,7 +55,7 @@ impl Cli {
     /// The options that the arguments mean.
     pub(crate) fn options(self) -> anyhow::Result<Options> {
         let scenario = match &self.scenario {
-            Some(path) => Scenario::load(path).with_context(|| format!("scenario `{}`", path.display()))?,
+            Some(path) => Scenario::load(path)?,
             None => Scenario::demo(),
         };
         let certificate = self

@@ -11,10 +11,19 @@ Object.assign(htmx.config, {
   scrollBehavior: "auto",
 });
 
-/** What the person at the screen has opened or typed, and a refresh must not take away. */
+/** Whether a property of a form control says something else than the page that came from the server. */
+function isChanged(name, element) {
+  if (name === "value" && "defaultValue" in element) return element.value !== element.defaultValue;
+  if (name === "checked" && "defaultChecked" in element) return element.checked !== element.defaultChecked;
+  if (name === "selected" && "defaultSelected" in element) return element.selected !== element.defaultSelected;
+  return false;
+}
+
+/** What the person at the screen has opened, typed or ticked, and a refresh must not take away. */
 const callbacks = {
   beforeAttributeUpdated(name, element) {
-    return !(name === "open" && (element.localName === "details" || element.localName === "dialog"));
+    const isOpened = name === "open" && (element.localName === "details" || element.localName === "dialog");
+    return !isOpened && !isChanged(name, element);
   },
   beforeNodeMorphed(old) {
     // A confirmation whose dialog is open keeps its button until it is closed.

@@ -3,6 +3,9 @@
 //! `cargo xtask <command>` runs it; `main.rs` only reads the command line. Each command is a module with a `run`.
 //!
 //! - [`build`]: guests (WebAssembly components) and web assets. A library too: tests build their own guests with it.
+//! - [`demo`]: the panel with sample data in front of a simulated cluster.
+//! - [`generate`]: the files in `docs/` that are made from the code.
+//! - [`test`]: every check there is.
 //!
 //! Messages for people go to stderr; stdout is kept for results that a program could read.
 #![expect(
@@ -11,6 +14,9 @@
 )]
 
 pub mod build;
+pub mod demo;
+pub mod generate;
+pub mod test;
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,10 @@
 //! Reads the command line of `cargo xtask` and calls the command's module.
 
+use std::process::ExitCode;
+
 use anyhow::bail;
 use clap::{Parser, Subcommand};
-use xtask::build;
+use xtask::{build, demo, generate, test};
 
 /// Builds, runs and checks Portico.
 #[derive(Debug, Parser)]
@@ -17,20 +19,22 @@ enum Command {
     /// Build the plugins (WebAssembly components) and the web assets.
     Build(build::Options),
     /// Start the simulator and the panel with sample data on this machine.
-    Demo,
+    Demo(demo::Options),
     /// Run every check and test.
-    Test,
+    Test(test::Options),
     /// Measure.
     Bench,
     /// Write the files that are made from the code: sample configuration, references, golden files.
-    Generate,
+    Generate(generate::Options),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Build(options) => build::run(&options),
-        Command::Demo | Command::Test | Command::Bench | Command::Generate => {
-            bail!("this command does not exist yet")
-        }
+        Command::Build(options) => build::run(&options)?,
+        Command::Demo(options) => demo::run(&options)?,
+        Command::Test(options) => return test::run(&options),
+        Command::Generate(options) => generate::run(&options)?,
+        Command::Bench => bail!("this command does not exist yet"),
     }
+    Ok(ExitCode::SUCCESS)
 }

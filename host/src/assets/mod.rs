@@ -23,6 +23,12 @@ use encoding::Encoding;
 #[folder = "../web/dist"]
 struct Dist;
 
+/// The icons that the sprite holds, which plugins may name.
+pub fn icons() -> std::collections::BTreeSet<String> {
+    // The list is part of the source tree and checked by a test below; a damaged one leaves no icon to name.
+    serde_json::from_str(include_str!("../../../web/icons.json")).unwrap_or_default()
+}
+
 /// Why the assets could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum AssetsError {

@@ -127,18 +127,6 @@ pub fn check_password(password: &Secret, address: Option<&EmailAddress>) -> Resu
 #[serde(transparent)]
 pub struct PasswordHash(String);
 
-impl PasswordHash {
-    /// Takes a hash as it was stored. One that is damaged shows when a password is compared with it.
-    pub fn from_stored(hash: String) -> Self {
-        Self(hash)
-    }
-
-    /// The hash, to be stored and nothing else.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl std::fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PasswordHash(…)")

@@ -24,7 +24,8 @@ impl SnapshotsPort for Binding {
             Origin::Job { .. } => live.snapshots_now().await.map(std::sync::Arc::new),
             Origin::Page { .. } => live.snapshots().await,
         };
-        Ok(list(&snapshots.map_err(problem)?))
+        let snapshots = snapshots.map_err(problem)?;
+        Ok(list(&snapshots))
     }
 
     async fn feature(&self) -> Result<Ability, CapabilityError> {

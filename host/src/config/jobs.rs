@@ -17,16 +17,14 @@ pub struct JobsConfig {
     pub retries: u32,
     /// The first of these pauses, seconds.
     pub backoff_secs: u32,
+    /// How long after a request to Proxmox was lost its effect may still come, seconds. Proxmox gives a request for
+    /// another node 30 s. Until then a task is looked for and nothing is done again.
+    pub grace_secs: u32,
 }
 
 impl Default for JobsConfig {
     fn default() -> Self {
-        Self {
-            concurrency: 256,
-            per_node: 4,
-            retries: 5,
-            backoff_secs: 5,
-        }
+        Self { concurrency: 256, per_node: 4, retries: 5, backoff_secs: 5, grace_secs: 35 }
     }
 }
 
@@ -36,5 +34,6 @@ impl JobsConfig {
         within(problems, "jobs.per_node", self.per_node, 1..=64);
         within(problems, "jobs.retries", self.retries, 0..=50);
         within(problems, "jobs.backoff_secs", self.backoff_secs, 1..=600);
+        within(problems, "jobs.grace_secs", self.grace_secs, 1..=600);
     }
 }

@@ -15,6 +15,7 @@ mod jobs;
 mod log;
 mod mail;
 mod metrics;
+mod plugins;
 mod proxmox;
 pub mod reference;
 mod secrets;
@@ -36,6 +37,7 @@ pub use self::jobs::JobsConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::mail::{MailConfig, MailTransportKind, SmtpConfig, SmtpSecurityConfig};
 pub use self::metrics::MetricsConfig;
+pub use self::plugins::PluginsConfig;
 pub use self::proxmox::ProxmoxConfig;
 pub use self::secrets::SecretsConfig;
 pub use self::server::ServerConfig;
@@ -60,6 +62,8 @@ pub struct Config {
     pub proxmox: ProxmoxConfig,
     /// How much background work is done at once.
     pub jobs: JobsConfig,
+    /// How plugins are run.
+    pub plugins: PluginsConfig,
     /// What plugins may use up. The defaults suit Rust plugins.
     pub limits: Limits,
     /// What is logged, and how.

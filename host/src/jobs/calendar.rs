@@ -54,7 +54,7 @@ impl Calendar {
     /// The first run after `after`; none only when time itself ends.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let zone = self.zone();
-        let mut day = after.to_zoned(zone.clone()).date();
+        let mut day = after.to_zoned_datetime(zone.clone()).date();
         // A day back for runs that a gap pushed over midnight, eight forward for a calendar of one day a week.
         day = day.checked_sub(1.day()).ok()?;
         for _ in 0..10 {
@@ -69,7 +69,7 @@ impl Calendar {
     /// Whether `now` is still on the day, in the calendar's zone, on which a run was due.
     pub fn same_day(&self, due: Timestamp, now: Timestamp) -> bool {
         let zone = self.zone();
-        due.to_zoned(zone.clone()).date() == now.to_zoned(zone).date()
+        due.to_zoned_datetime(zone.clone()).date() == now.to_zoned_datetime(zone).date()
     }
 
     fn zone(&self) -> TimeZone {

@@ -69,6 +69,11 @@ impl SealingKey {
         Self { bytes }
     }
 
+    /// A key for another purpose, from which this one cannot be found.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(purpose, self.bytes.as_ref())
+    }
+
     /// Reads a key from 64 hexadecimal digits, as they come from an environment variable or a file.
     ///
     /// # Errors

@@ -19,12 +19,12 @@ const PAGE: usize = 50;
 
 /// The query.
 #[derive(Debug, Deserialize)]
-pub struct From {
+pub(super) struct From {
     before: Option<String>,
 }
 
 /// The page.
-pub async fn page(
+pub(super) async fn page(
     State(app): State<App>,
     signed: Signed,
     Path(id): Path<String>,

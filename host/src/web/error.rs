@@ -20,7 +20,7 @@ use crate::view::urls::Url;
 
 /// Why a page failed.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum PageError {
+pub(super) enum PageError {
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     NotSignedIn {
@@ -79,12 +79,9 @@ pub enum PageError {
 
 impl PageError {
     /// A defect of the panel, which is logged here.
-    pub fn internal(what: &str) -> Self {
+    pub(super) fn internal(what: &str) -> Self {
         tracing::error!(what, "a page failed");
-        Self::Wrong {
-            retry: None,
-            behind: false,
-        }
+        Self::Wrong { retry: None, behind: false }
     }
 
     fn status(&self) -> StatusCode {
@@ -110,16 +107,13 @@ impl PageError {
 
     fn view(&self, request_id: &str) -> ErrorView {
         match self {
-            Self::NotSignedIn { .. } => {
-                ErrorView::other("Signed out", "Your session has ended. Sign in again.")
-            }
+            Self::NotSignedIn { .. } => ErrorView::other("Signed out", "Your session has ended. Sign in again."),
             Self::CrossOrigin => ErrorView::refused(),
             Self::NotFound => ErrorView::not_found(),
             Self::Denied { back } => ErrorView::access_denied(back.clone()),
-            Self::Suspended => ErrorView::other(
-                "Suspended",
-                "This service is suspended. Please contact your provider.",
-            ),
+            Self::Suspended => {
+                ErrorView::other("Suspended", "This service is suspended. Please contact your provider.")
+            }
             Self::Busy { operation, retry } => {
                 ErrorView::busy(&format!("{}.", busy_reason(operation)), retry.clone())
             }
@@ -132,7 +126,7 @@ impl PageError {
 }
 
 /// What a dimmed button and an error page say of an operation that holds the VM.
-pub fn busy_reason(operation: &str) -> String {
+pub(super) fn busy_reason(operation: &str) -> String {
     match operation {
         "backup" => "A backup is running".to_owned(),
         "snapshot" => "A snapshot is being taken".to_owned(),
@@ -149,10 +143,7 @@ pub fn busy_reason(operation: &str) -> String {
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
-        Self::Wrong {
-            retry: None,
-            behind: false,
-        }
+        Self::Wrong { retry: None, behind: false }
     }
 }
 
@@ -162,47 +153,37 @@ impl From<RecordError> for PageError {
             return Self::NotFound;
         }
         tracing::error!(error = %crate::plugins::components::chain(&error), "the records failed");
-        Self::Wrong {
-            retry: None,
-            behind: false,
-        }
+        Self::Wrong { retry: None, behind: false }
     }
 }
 
 impl From<ViewError> for PageError {
     fn from(error: ViewError) -> Self {
         tracing::error!(error = %crate::plugins::components::chain(&error), "a template failed");
-        Self::Wrong {
-            retry: None,
-            behind: false,
-        }
+        Self::Wrong { retry: None, behind: false }
     }
 }
 
 /// An error and the page around it.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(super) struct Failure {
     /// Why.
-    pub error: PageError,
+    pub(super) error: PageError,
     /// The layout of who is signed in.
-    pub page: Option<Box<Page>>,
+    pub(super) page: Option<Box<Page>>,
     /// The sidebar of the service.
-    pub service: Option<Box<ServiceNav>>,
+    pub(super) service: Option<Box<ServiceNav>>,
 }
 
 impl<E: Into<PageError>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self {
-            error: error.into(),
-            page: None,
-            service: None,
-        }
+        Self { error: error.into(), page: None, service: None }
     }
 }
 
 /// A failure on its way to [`render`].
 #[derive(Clone)]
-pub struct Rendering(Arc<Failure>);
+pub(super) struct Rendering(Arc<Failure>);
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
@@ -219,10 +200,8 @@ impl IntoResponse for PageError {
 }
 
 /// Turns the failure in a response's extensions into a page.
-pub fn render(app: &App, request: &HeaderMap, request_id: &str, mut response: Response) -> Response {
-    let Some(Rendering(failure)) = response.extensions_mut().remove::<Rendering>() else {
-        return response;
-    };
+pub(super) fn render(app: &App, request: &HeaderMap, request_id: &str, mut response: Response) -> Response {
+    let Some(Rendering(failure)) = response.extensions_mut().remove::<Rendering>() else { return response };
     let fragment = wants_fragment(request);
     if let PageError::NotSignedIn { next } = &failure.error
         && !fragment
@@ -235,16 +214,8 @@ pub fn render(app: &App, request: &HeaderMap, request_id: &str, mut response: Re
         app.view.render(&ErrorFragment { error: view })
     } else {
         let theme = Theme::from_cookie(super::site::cookie(request, Theme::COOKIE));
-        let page = failure
-            .page
-            .as_deref()
-            .cloned()
-            .unwrap_or_else(|| Page::anonymous(theme));
-        app.view.render(&ErrorPage {
-            page,
-            service: failure.service.as_deref().cloned(),
-            error: view,
-        })
+        let page = failure.page.as_deref().cloned().unwrap_or_else(|| Page::anonymous(theme));
+        app.view.render(&ErrorPage { page, service: failure.service.as_deref().cloned(), error: view })
     };
     let mut page = match html {
         Ok(html) => (failure.error.status(), Html(html)).into_response(),
@@ -258,8 +229,7 @@ pub fn render(app: &App, request: &HeaderMap, request_id: &str, mut response: Re
         page.headers_mut().insert(name, HeaderValue::from_static("error"));
     }
     if let Some(seconds) = failure.error.retry_after() {
-        page.headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     page
 }

@@ -19,32 +19,20 @@ struct Carried {
 }
 
 /// The `Set-Cookie` value that carries a message.
-pub fn carry(site: &Site, tone: Tone, text: &str) -> String {
-    let text = text
-        .get(..text.floor_char_boundary(LONGEST))
-        .unwrap_or_default()
-        .to_owned();
+pub(super) fn carry(site: &Site, tone: Tone, text: &str) -> String {
+    let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned();
     let tone = match tone {
         Tone::Success => "success",
         Tone::Warning => "warning",
         Tone::Danger => "danger",
         _ => "info",
     };
-    let json = serde_json::to_vec(&Carried {
-        tone: tone.to_owned(),
-        text,
-    })
-    .unwrap_or_default();
-    format!(
-        "{}={}; Max-Age=60{}",
-        site.cookie(NAME),
-        URL_SAFE_NO_PAD.encode(json),
-        site.cookie_attributes()
-    )
+    let json = serde_json::to_vec(&Carried { tone: tone.to_owned(), text }).unwrap_or_default();
+    format!("{}={}; Max-Age=60{}", site.cookie(NAME), URL_SAFE_NO_PAD.encode(json), site.cookie_attributes())
 }
 
 /// The message that was carried here, if any.
-pub fn take(site: &Site, headers: &HeaderMap) -> Option<Flash> {
+pub(super) fn take(site: &Site, headers: &HeaderMap) -> Option<Flash> {
     let value = cookie(headers, &site.cookie(NAME))?;
     let carried: Carried = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
     let tone = match carried.tone.as_str() {
@@ -53,14 +41,11 @@ pub fn take(site: &Site, headers: &HeaderMap) -> Option<Flash> {
         "danger" => Tone::Danger,
         _ => Tone::Info,
     };
-    (carried.text.len() <= LONGEST).then_some(Flash {
-        tone,
-        text: carried.text,
-    })
+    (carried.text.len() <= LONGEST).then_some(Flash { tone, text: carried.text })
 }
 
 /// The `Set-Cookie` value that takes the message away.
-pub fn clear(site: &Site) -> String {
+pub(super) fn clear(site: &Site) -> String {
     format!("{}=; Max-Age=0{}", site.cookie(NAME), site.cookie_attributes())
 }
 
@@ -75,10 +60,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", carried.split(';').next().unwrap().parse().unwrap());
         let flash = take(&site, &headers).unwrap();
-        assert_eq!(
-            (flash.tone, flash.text.as_str()),
-            (Tone::Success, "Grün; \"yes\"")
-        );
+        assert_eq!((flash.tone, flash.text.as_str()), (Tone::Success, "Grün; \"yes\""));
         headers.insert("cookie", "portico_flash=e30".parse().unwrap());
         assert!(take(&site, &headers).is_none());
     }

@@ -7,13 +7,13 @@ use super::state::App;
 use crate::store::{Key, Table};
 
 /// The process answers.
-pub async fn alive() -> &'static str {
+pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
 /// The panel can serve customers: the store answers and every approved plugin is loaded. Proxmox is not asked: a panel
 /// whose cluster is down still shows pages that say so.
-pub async fn ready(State(app): State<App>) -> (StatusCode, String) {
+pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
     let mut problems = Vec::new();
     if app
         .parts

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::error::{Failure, PageError};
 use super::state::App;
 use super::visit::{SESSION, Signed, Visitor};
-use crate::auth::{AccountId, PasswordError, PasswordHash, SessionError, Verdict};
+use crate::auth::{AccountId, PasswordError, SessionError, Verdict};
 use crate::domain::{ActivityEntry, Actor, Customer, CustomerId, Outcome};
 use crate::mail::EmailAddress;
 use crate::secret::Secret;
@@ -21,13 +21,13 @@ const WRONG: &str = "E-mail address or password is wrong.";
 
 /// The query of the form.
 #[derive(Debug, Deserialize)]
-pub struct Then {
+pub(super) struct Then {
     next: Option<String>,
 }
 
 /// What is sent.
 #[derive(Deserialize)]
-pub struct Credentials {
+pub(super) struct Credentials {
     #[serde(default)]
     email: String,
     #[serde(default)]
@@ -36,7 +36,7 @@ pub struct Credentials {
 }
 
 /// The form.
-pub async fn form(
+pub(super) async fn form(
     State(app): State<App>,
     visitor: Visitor,
     signed: Result<Signed, PageError>,
@@ -50,35 +50,22 @@ pub async fn form(
 }
 
 /// The attempt.
-pub async fn submit(
+pub(super) async fn submit(
     State(app): State<App>,
     visitor: Visitor,
     Form(sent): Form<Credentials>,
 ) -> Result<Response, Failure> {
     let next = sent.next.as_deref().and_then(Url::from_client);
     let again = |status, text: &str| {
-        show(
-            &app,
-            &visitor,
-            status,
-            Some(text.to_owned()),
-            sent.email.chars().take(254).collect(),
-            next.clone(),
-        )
+        show(&app, &visitor, status, Some(text.to_owned()), sent.email.chars().take(254).collect(), next.clone())
     };
-    let Ok(email) = EmailAddress::parse(&sent.email) else {
-        return again(StatusCode::UNAUTHORIZED, WRONG);
-    };
+    let Ok(email) = EmailAddress::parse(&sent.email) else { return again(StatusCode::UNAUTHORIZED, WRONG) };
     let now = app.parts.clock.now();
     if let Err(wait) = app.login.attempt(&email, visitor.address, now) {
         tracing::warn!(address = %visitor.address, "too many attempts to sign in");
-        let mut response = again(
-            StatusCode::TOO_MANY_REQUESTS,
-            &format!("Too many attempts. Try again in {} seconds.", wait.seconds()),
-        )?;
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
+        let mut response =
+            again(StatusCode::TOO_MANY_REQUESTS, &format!("Too many attempts. Try again in {} seconds.", wait.seconds()))?;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
         return Ok(response);
     }
     let customer = match email.folded().parse() {
@@ -94,10 +81,7 @@ pub async fn submit(
         Some(account) => Some(app.sessions.epoch(&account).await?),
         None => None,
     };
-    let hash = customer
-        .as_ref()
-        .and_then(|customer| customer.password_hash.clone())
-        .map(PasswordHash::from_stored);
+    let hash = customer.as_ref().and_then(|customer| customer.password_hash.clone());
     let verdict = match app.passwords.verify(&sent.password, hash.as_ref()).await {
         Ok(verdict) => verdict,
         Err(PasswordError::Busy) => return Err(PageError::TooMany { retry_after: 5 }.into()),
@@ -114,11 +98,7 @@ pub async fn submit(
         rehash(&app, &customer.id, &sent.password).await;
     }
     let before = visitor.token(&app);
-    let (token, _) = match app
-        .sessions
-        .start(&epoch, before.as_ref(), visitor.client())
-        .await
-    {
+    let (token, _) = match app.sessions.start(&epoch, before.as_ref(), visitor.client()).await {
         Ok(started) => started,
         Err(SessionError::Changed) => return again(StatusCode::UNAUTHORIZED, WRONG),
         Err(SessionError::Store(error)) => return Err(error.into()),
@@ -130,34 +110,21 @@ pub async fn submit(
         token.encode().as_str(),
         app.site.cookie_attributes()
     );
-    with_cookie(
-        Redirect::to(next.unwrap_or_else(Url::services).as_str()).into_response(),
-        &cookie,
-    )
+    with_cookie(Redirect::to(next.unwrap_or_else(Url::services).as_str()).into_response(), &cookie)
 }
 
 /// Ends the session.
-pub async fn leave(
-    State(app): State<App>,
-    visitor: Visitor,
-    signed: Result<Signed, PageError>,
-) -> Result<Response, Failure> {
+pub(super) async fn leave(State(app): State<App>, visitor: Visitor, signed: Result<Signed, PageError>) -> Result<Response, Failure> {
     if let Ok(signed) = signed {
-        app.sessions
-            .revoke(&signed.session.account, &signed.session.id)
-            .await?;
+        app.sessions.revoke(&signed.session.account, &signed.session.id).await?;
         note(&app, &visitor, &signed.customer, "account.sign-out").await;
     }
-    let cookie = format!(
-        "{}=; Max-Age=0{}",
-        app.site.cookie(SESSION),
-        app.site.cookie_attributes()
-    );
+    let cookie = format!("{}=; Max-Age=0{}", app.site.cookie(SESSION), app.site.cookie_attributes());
     with_cookie(Redirect::to(Url::login().as_str()).into_response(), &cookie)
 }
 
 /// The account of a customer, as sessions know it.
-pub fn account(id: &CustomerId) -> Option<AccountId> {
+pub(super) fn account(id: &CustomerId) -> Option<AccountId> {
     AccountId::parse(id.as_str()).ok()
 }
 
@@ -169,18 +136,12 @@ fn show(
     email: String,
     next: Option<Url>,
 ) -> Result<Response, Failure> {
-    let html = app.view.render(&LoginPage {
-        page: visitor.page(app),
-        error,
-        email,
-        next,
-    })?;
+    let html = app.view.render(&LoginPage { page: visitor.page(app), error, email, next })?;
     Ok((status, Html(html)).into_response())
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Result<Response, Failure> {
-    let value =
-        HeaderValue::from_str(cookie).map_err(|_| PageError::internal("a cookie cannot be a header"))?;
+    let value = HeaderValue::from_str(cookie).map_err(|_| PageError::internal("a cookie cannot be a header"))?;
     response.headers_mut().append(header::SET_COOKIE, value);
     Ok(response)
 }
@@ -189,7 +150,7 @@ fn with_cookie(mut response: Response, cookie: &str) -> Result<Response, Failure
 async fn rehash(app: &App, id: &CustomerId, password: &Secret) {
     match app.passwords.hash(password, &*app.entropy).await {
         Ok(hash) => {
-            let change = |customer: &mut Customer| customer.password_hash = Some(hash.as_str().to_owned());
+            let change = |customer: &mut Customer| customer.password_hash = Some(hash.clone());
             if let Err(error) = app.records.change_customer(id, change).await {
                 tracing::warn!(%error, "a password hash could not be renewed");
             }
@@ -199,7 +160,7 @@ async fn rehash(app: &App, id: &CustomerId, password: &Secret) {
 }
 
 /// Notes something about the account.
-pub async fn note(app: &App, visitor: &Visitor, customer: &Customer, action: &str) {
+pub(super) async fn note(app: &App, visitor: &Visitor, customer: &Customer, action: &str) {
     let Ok(action) = action.parse() else { return };
     let entry = ActivityEntry {
         at: app.parts.clock.now(),

@@ -30,6 +30,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
 pub use self::state::{App, AppParts};
+pub use self::visit::Peer;
 use crate::view::urls::{Url, pattern};
 
 /// Bytes of a form: what the contract allows a plugin's form, and some for encoding.

@@ -17,7 +17,7 @@ use crate::view::urls::Url;
 const SHOWN: usize = 2;
 
 /// The list.
-pub async fn page(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
+pub(super) async fn page(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
     let services = rows(&app, &signed).await?;
     let html = app.view.render(&ServicesPage {
         page: signed.page(&app),
@@ -33,7 +33,7 @@ pub async fn page(State(app): State<App>, signed: Signed) -> Result<Response, Fa
 }
 
 /// The list alone, for the script that asks for it again.
-pub async fn live(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
+pub(super) async fn live(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
     let services = rows(&app, &signed).await?;
     Ok(Html(app.view.render(&ServicesFragment { services })?).into_response())
 }

@@ -10,9 +10,9 @@ const FORBIDDEN: &[&str] = &[
     "alert-icon",
     "avatar-brand",
     "badge-notification",
+    "bottom-*",
     "btn-check",
     "btn-floating",
-    "bottom-*",
     "card-img-overlay",
     "card-link*",
     "card-stamp*",
@@ -74,9 +74,13 @@ const MAX_CLASSES: usize = 32;
 
 /// Whether a class is one of the forbidden.
 fn is_forbidden(class: &str) -> bool {
-    let listed = FORBIDDEN
-        .iter()
-        .any(|forbidden| match forbidden.strip_suffix('*') {
+    // The list is in order and no name of it begins with another, so only the last one that is not after the class can
+    // be it, or a beginning of it.
+    let after = FORBIDDEN.partition_point(|forbidden| forbidden.trim_end_matches('*') <= class);
+    let listed = after
+        .checked_sub(1)
+        .and_then(|index| FORBIDDEN.get(index))
+        .is_some_and(|forbidden| match forbidden.strip_suffix('*') {
             Some(prefix) => class.starts_with(prefix),
             None => class == *forbidden,
         });
@@ -122,6 +126,19 @@ pub(super) fn judge(value: &str) -> Verdict<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_is_in_order_and_no_name_begins_with_another() {
+        let names: Vec<&str> = FORBIDDEN.iter().map(|name| name.trim_end_matches('*')).collect();
+        assert!(names.is_sorted());
+        for (index, name) in names.iter().enumerate() {
+            let others = names.iter().enumerate().filter(|(other, _)| *other != index);
+            assert!(
+                others.into_iter().all(|(_, other)| !name.starts_with(other)),
+                "{name}"
+            );
+        }
+    }
 
     #[test]
     fn classes_that_leave_the_content_area_are_taken_out() {

@@ -138,35 +138,44 @@ fn named(text: &str, decoded: &mut String) -> Option<usize> {
 
 /// Writes an attribute value for double quotes. Control characters are left out.
 pub(super) fn write_value(out: &mut String, value: &str) {
-    for character in value.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\'' => out.push_str("&#39;"),
-            '`' => out.push_str("&#96;"),
-            '\t' | '\n' => out.push(character),
-            '\r' => out.push('\n'),
-            '\u{0}'..='\u{1f}' | '\u{7f}' => {}
-            _ => out.push(character),
-        }
-    }
+    write_replaced(out, value, |byte| match byte {
+        b'&' => Some("&amp;"),
+        b'"' => Some("&quot;"),
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'\'' => Some("&#39;"),
+        b'`' => Some("&#96;"),
+        b'\t' | b'\n' => None,
+        b'\r' => Some("\n"),
+        0..=0x1f | 0x7f => Some(""),
+        _ => None,
+    });
 }
 
 /// Writes text between tags. Character references in it stay: whatever they stand for, a browser shows it as text.
 pub(super) fn write_text(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\t' | '\n' => out.push(character),
-            // A carriage return is a line feed to the HTML parser; the other control characters have no use in a page.
-            '\r' | '\u{c}' => out.push(' '),
-            '\u{0}'..='\u{1f}' | '\u{7f}' => {}
-            _ => out.push(character),
+    write_replaced(out, text, |byte| match byte {
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'\t' | b'\n' => None,
+        // A carriage return is a line feed to the HTML parser; the other control characters have no use in a page.
+        b'\r' | 0xc => Some(" "),
+        0..=0x1f | 0x7f => Some(""),
+        _ => None,
+    });
+}
+
+/// Writes `text` with the ASCII characters for which `replacement` gives something replaced.
+fn write_replaced(out: &mut String, text: &str, replacement: impl Fn(u8) -> Option<&'static str>) {
+    let mut done = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if let Some(written) = replacement(byte) {
+            out.push_str(text.get(done..at).unwrap_or_default());
+            out.push_str(written);
+            done = at + 1;
         }
     }
+    out.push_str(text.get(done..).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@
 //! tags that do not match, malformed tags. What is *left out* (a [`Violation`], the page is shown): attributes and
 //! classes. Both are told to the provider, never to the customer.
 //!
-//! How it is built: [`token`] cuts the text, [`element`] holds the elements and their order, [`attribute`] the attributes,
-//! [`address`] and [`class`] their values, [`entity`] decodes and encodes. Everything is written anew from what was
+//! How it is built: `token` cuts the text, `element` holds the elements and their order, `attribute` the attributes,
+//! `address` and `class` their values, `entity` decodes and encodes. Everything is written anew from what was
 //! understood; nothing of the source is passed on uninspected but text. Why not a tolerant rewriter: those pass over
 //! end tags that match nothing, which is how a page leaves its area, and show attribute values undecoded.
 //!

@@ -2,7 +2,8 @@
 
 /// How much a plugin's templates may be and do. Sizes are bytes.
 ///
-/// The defaults leave room: a page with a table of 200 rows takes a tenth of the fuel.
+/// The defaults leave room: a page with a table of 200 rows, each with buttons and a dialog, takes less than a third
+/// of the fuel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateLimits {
     /// How many templates a plugin may have. 64.
@@ -32,7 +33,7 @@ impl Default for TemplateLimits {
             total_bytes: 256 * 1024,
             data_bytes: 256 * 1024,
             data_depth: 64,
-            fuel: 200_000,
+            fuel: 400_000,
             recursion: 120,
             output_bytes: 1024 * 1024,
         }

@@ -8,14 +8,14 @@
 //!
 //! - No template can end the process, block for long or take much memory: sizes are capped before anything is parsed;
 //!   sources are compiled on a thread with a large stack, as the parser recurses; rendering has fuel, a depth and an
-//!   output cap, and works only on values that are bounded ([`value`]), as the engine's own fuel does not count all.
+//!   output cap, and works only on values that are bounded (`value`), as the engine's own fuel does not count all.
 //!   A rendering with the default limits was tested on the 2 MiB stack of an async runtime's thread.
 //! - Text that is printed into HTML is escaped, always; there is no `safe` and no way to switch escaping off. This keeps
 //!   honest authors from mistakes. What a dishonest one writes is the markup policy's concern ([`crate::markup`]).
 //! - A template reaches the plugin's own templates and the panel's kit, no file, no network, no clock.
 //!
-//! How it is built: [`syntax`] says what a source may use and guards its lists and maps; [`engine`] is the template engine
-//! with nothing in it but [`filters`]; [`data`] parses the JSON; [`mail`] splits a text into subject and body.
+//! How it is built: `syntax` says what a source may use and guards its lists and maps; `engine` is the template engine
+//! with nothing in it but [`filters`]; `data` parses the JSON; `mail` splits a text into subject and body.
 //!
 //! Not here: where sources come from, which template answers which request, the panel's own pages.
 

@@ -1,6 +1,6 @@
 //! What a template's source may say.
 //!
-//! The engine bounds most of what a template does by fuel, but not all (see [`super::value`]), and it parses and runs
+//! The engine bounds most of what a template does by fuel, but not all (see `template/value.rs`), and it parses and runs
 //! some things that have no place in a plugin's page. So each source is parsed once before the engine compiles it, and
 //! refused with its line where it uses any of these:
 //!
@@ -13,7 +13,7 @@
 //! - `loop.changed(…)`, which can hold on to the loop itself and leak it; `loop.cycle()` without values, which panics.
 //! - Expressions in each other deeper than 100 levels.
 //!
-//! Lists, maps and slices are put through the filter [`GUARD`]: the source is rewritten at the places the parser gives,
+//! Lists, maps and slices are put through the filter `GUARD`: the source is rewritten at the places the parser gives,
 //! and the result is parsed again to prove that none was missed.
 
 use std::collections::BTreeSet;

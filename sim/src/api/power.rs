@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::units::float_of_signed;
 use crate::work::fork;
-use crate::work::power::{self, Down};
+use crate::work::power::{self, Down, Manner};
 use crate::world::vm::Vm;
 
 const POWER: Allow = Allow::On("/vms/{vmid}", &["VM.PowerMgmt"]);
@@ -175,8 +175,11 @@ fn shutdown(call: &mut Call<'_>) -> Answer {
         return Err(Failure::died("VM is paused - cannot shutdown"));
     }
     let how = Down {
-        gently: !paused,
-        force,
+        manner: match (paused, force) {
+            (true, _) => Manner::Hard,
+            (false, true) => Manner::AskedThenHard,
+            (false, false) => Manner::Asked,
+        },
         timeout: timeout(call),
         skiplock: call.params.flag("skiplock"),
         ..Down::default()

@@ -125,6 +125,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stored_is_stored_again_unchanged() {
+        let stored_forms = [
+            (
+                "scsi0",
+                "local-lvm:vm-100-disk-0,discard=on,iothread=1,mbps_rd=100,size=32G",
+            ),
+            (
+                "scsi1",
+                "zfs.pool-1:vm-100-disk-1,aio=io_uring,backup=0,iops=500,iops_max=900,iops_max_length=5,ssd=1",
+            ),
+            ("ide2", "local:iso/debian.iso,media=cdrom,size=629M"),
+            ("sata0", "none,media=cdrom"),
+            ("ide0", "local-lvm:vm-100-cloudinit,media=cdrom,size=4M"),
+            (
+                "efidisk0",
+                "local-lvm:vm-100-disk-2,efitype=4m,pre-enrolled-keys=1,size=4M",
+            ),
+            ("unused0", "local-lvm:vm-100-disk-9"),
+            (
+                "net0",
+                "virtio=BC:24:11:AA:BB:CC,bridge=vmbr0,firewall=1,rate=12.5,tag=20",
+            ),
+            (
+                "net1",
+                "e1000=BC:24:11:AA:BB:CD,bridge=vmbr1,link_down=1,mtu=1400,queues=4",
+            ),
+            ("tags", "a;b;c"),
+            ("boot", "order=scsi0;ide2;net0"),
+        ];
+        for (key, text) in stored_forms {
+            assert_eq!(stored(key, text).unwrap(), text, "{key}");
+        }
+    }
+
+    #[test]
     fn sizes_are_printed_in_the_largest_unit_that_divides_them() {
         assert_eq!(size_text(32 << 30), "32G");
         assert_eq!(size_text(629 << 20), "629M");

@@ -113,18 +113,21 @@ pub enum ControlError {
     NoToken(String),
 }
 
+/// The configuration file locks that are held from outside.
+type Guards = std::collections::BTreeMap<u32, tokio::sync::OwnedMutexGuard<()>>;
+
 /// Typed access to a running simulator from the process that runs it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Control {
     sim: Arc<Simulation>,
-    held: Arc<std::sync::Mutex<std::collections::BTreeMap<u32, tokio::sync::OwnedMutexGuard<()>>>>,
+    guards: Arc<std::sync::Mutex<Guards>>,
 }
 
 impl Control {
     pub(crate) fn new(sim: Arc<Simulation>) -> Self {
         Self {
             sim,
-            held: Arc::default(),
+            guards: Arc::default(),
         }
     }
 
@@ -305,20 +308,22 @@ impl Control {
         Ok(())
     }
 
-    fn hold_flock(&self, vmid: u32, hold: bool) -> Result<(), ControlError> {
+    fn hold_flock(&self, vmid: u32, held: bool) -> Result<(), ControlError> {
         let lock = self.sim.world().vms.get(&vmid).map(|vm| Arc::clone(&vm.flock));
         let lock = lock.ok_or(ControlError::NoVm(vmid))?;
-        let mut held = self
-            .held
+        let mut guards = self
+            .guards
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !hold {
-            held.remove(&vmid);
-        } else if !held.contains_key(&vmid) {
+        if held {
             // When a task has the lock just now, that task holds it instead: the writers see no difference.
-            if let Ok(guard) = lock.try_lock_owned() {
-                held.insert(vmid, guard);
+            if let (std::collections::btree_map::Entry::Vacant(place), Ok(guard)) =
+                (guards.entry(vmid), lock.try_lock_owned())
+            {
+                place.insert(guard);
             }
+        } else {
+            guards.remove(&vmid);
         }
         Ok(())
     }

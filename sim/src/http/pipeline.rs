@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::options::Major;
 use crate::schema::{self, Raw};
 use crate::simulation::Simulation;
-use crate::work::{FLOCK_TIMEOUT, flock_refusal};
+use crate::work::{flock_patience, flock_refusal};
 use crate::world::World;
 use crate::world::counters::RequestRecord;
 use crate::world::faults::{Moment, Target};
@@ -330,7 +330,7 @@ async fn flock(
     let (true, Some(lock), Some(vmid)) = (endpoint.flock, lock, vmid) else {
         return Ok(None);
     };
-    let wait = sim.clock.real(FLOCK_TIMEOUT);
+    let wait = flock_patience(&sim.clock);
     let had = tokio::time::timeout(wait, lock.lock_owned()).await;
     had.map(Some).map_err(|_| Failure::died(flock_refusal(vmid)))
 }

@@ -21,8 +21,8 @@ pub(crate) struct Identity {
     pub(crate) fingerprint: String,
 }
 
-fn failed(reason: impl ToString) -> StartError {
-    StartError::Certificate(reason.to_string())
+fn failed(reason: impl Into<Box<dyn std::error::Error>>) -> StartError {
+    StartError::Certificate(reason.into().to_string())
 }
 
 /// The certificate that the options ask for.

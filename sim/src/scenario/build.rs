@@ -21,6 +21,9 @@ use crate::world::{Node, World};
 
 type Built<T> = Result<T, ScenarioError>;
 
+/// (node or empty, volume id) of every volume.
+type Volumes = std::collections::HashSet<(String, String)>;
+
 fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
     Err(ScenarioError::Content {
         place: place.into(),
@@ -53,13 +56,20 @@ impl Scenario {
             next_pid: u32::try_from(mix(seed, 1) % 100_000).unwrap_or(0),
         };
         storages(file, &mut world, now)?;
+        // Which volumes exist, by node (empty for shared ones): looking through lists would take long for fleets.
+        let mut volumes = world
+            .storages
+            .values()
+            .flat_map(|storage| &storage.volumes)
+            .map(|volume| (volume.node.clone().unwrap_or_default(), volume.volid.clone()))
+            .collect::<Volumes>();
         for spec in &file.vms {
-            add_vm(&mut world, spec, now)?;
+            add_vm(&mut world, &mut volumes, spec, now)?;
         }
         for fleet in &file.fleets {
             for index in 0..fleet.count {
                 let member = fleet_member(fleet, index, &world)?;
-                add_vm(&mut world, &member, now)?;
+                add_vm(&mut world, &mut volumes, &member, now)?;
             }
         }
         world.publish_all(now);
@@ -232,7 +242,7 @@ pub(crate) fn generated_mac(vmid: u64, key: &str) -> String {
     format!("BC:24:11:{a:02X}:{b:02X}:{c:02X}")
 }
 
-fn add_vm(world: &mut World, spec: &file::Vm, now: f64) -> Built<()> {
+fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -> Built<()> {
     let place = format!("vm {}", spec.vmid);
     if !(100..1_000_000_000).contains(&spec.vmid) {
         return wrong(place, "a VMID is between 100 and 999999999");
@@ -276,7 +286,7 @@ fn add_vm(world: &mut World, spec: &file::Vm, now: f64) -> Built<()> {
     if let Some(parent) = parent {
         config.insert("parent".to_owned(), parent);
     }
-    disks(world, spec, &config, now)?;
+    disks(world, volumes, spec, &config, now)?;
     let began = now - f64::from(spec.uptime_seconds);
     let running = spec.status != Status::Stopped;
     let vm = Vm {
@@ -338,7 +348,7 @@ fn spans(spec: &file::Vm, began: f64, now: f64) -> Vec<Span> {
 }
 
 /// Puts the volumes of a VM's disks on their storages.
-fn disks(world: &mut World, spec: &file::Vm, config: &Section, now: f64) -> Built<()> {
+fn disks(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, config: &Section, now: f64) -> Built<()> {
     for (key, text) in config.iter().filter(|(key, _)| keys::holds_volume(key)) {
         let place = format!("vm {}, `{key}`", spec.vmid);
         let Some(drive) = Drive::parse(key, text) else {
@@ -351,10 +361,8 @@ fn disks(world: &mut World, spec: &file::Vm, config: &Section, now: f64) -> Buil
         if !storage.on(&spec.node) {
             return wrong(place, format!("storage `{id}` is not on node `{}`", spec.node));
         }
-        let known = storage
-            .volumes_on(&spec.node)
-            .any(|volume| volume.volid == drive.file());
-        if known {
+        let entry = |node: &str| (node.to_owned(), drive.file().to_owned());
+        if volumes.contains(&entry("")) || volumes.contains(&entry(&spec.node)) {
             continue;
         }
         if drive.is_cdrom() && !drive.is_cloudinit() {
@@ -371,6 +379,7 @@ fn disks(world: &mut World, spec: &file::Vm, config: &Section, now: f64) -> Buil
             protected: false,
             node: (!storage.shared).then(|| spec.node.clone()),
         };
+        volumes.insert((volume.node.clone().unwrap_or_default(), volume.volid.clone()));
         storage.volumes.push(volume);
     }
     Ok(())

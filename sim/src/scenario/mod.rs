@@ -1,6 +1,6 @@
 //! Scenario files: TOML that says what the cluster looks like at the start.
 //!
-//! [`file`] holds the shape of the file, [`build`] makes a world of it and refuses what contradicts itself. The
+//! [`mod@file`] holds the shape of the file, [`build`] makes a world of it and refuses what contradicts itself. The
 //! built-in demo is `sim/scenarios/demo.toml`.
 
 mod build;
@@ -32,7 +32,7 @@ pub enum ScenarioError {
     },
     /// It is not TOML of the right shape.
     #[error("the scenario is not valid: {0}")]
-    Parse(#[from] toml::de::Error),
+    Parse(String),
     /// It contradicts itself, or holds a value that PVE would refuse.
     #[error("the scenario is not valid: {place}: {reason}")]
     Content {
@@ -49,9 +49,10 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError::Parse`] with the line; contradictions show at the start of the simulator.
     pub fn from_toml(text: &str) -> Result<Self, ScenarioError> {
-        Ok(Self {
-            file: toml::from_str(text)?,
-        })
+        match toml::from_str(text) {
+            Ok(file) => Ok(Self { file }),
+            Err(error) => Err(ScenarioError::Parse(error.to_string().trim_end().to_owned())),
+        }
     }
 
     /// Reads a scenario file.

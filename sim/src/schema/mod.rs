@@ -2,7 +2,7 @@
 //!
 //! An endpoint lists its parameters as [`Property`] values; [`check`] holds a request against them and gives
 //! [`Params`] or the `errors` map in PVE's words. Text formats (node names, CIDR, property strings) are
-//! functions in [`format`]; property strings with named parts are in [`property_string`].
+//! functions in [`mod@format`]; property strings with named parts are in [`property_string`].
 //!
 //! Not here: which endpoint takes what (`api`), and rules that need the state of a VM (`config`).
 

@@ -4,6 +4,7 @@
 //! PVE stores it: the default key first (without its name), then required parts, then the rest by alphabet.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::{Kind, Property};
 
@@ -54,14 +55,18 @@ impl Layout {
         }
         let mut errors = String::new();
         for property in self.parts {
+            let given = parts.get(property.name);
+            if given.is_none() && property.optional {
+                continue;
+            }
             let name = format!("{path}.{}", property.name);
-            let outcome = match parts.get(property.name) {
-                Some(value) => property.accept_text(&name, value),
-                None if !property.optional => Err("property is missing and it is not optional".to_owned()),
-                None => Ok(()),
-            };
+            let missing = "property is missing and it is not optional";
+            let outcome = given.map_or_else(
+                || Err(missing.to_owned()),
+                |value| property.accept_text(&name, value),
+            );
             if let Err(reason) = outcome {
-                errors.push_str(&format!("\n{name}: {}", reason.trim_end()));
+                let _ = write!(errors, "\n{name}: {}", reason.trim_end());
             }
         }
         if errors.is_empty() {

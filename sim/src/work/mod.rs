@@ -9,10 +9,12 @@ pub(crate) mod settings;
 pub(crate) mod snapshots;
 
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::simulation::Simulation;
 use crate::world::World;
 use crate::world::counters::Effect;
@@ -38,8 +40,11 @@ impl From<&str> for Broken {
 /// What a work gives back.
 pub(crate) type Outcome = Result<(), Broken>;
 
-/// How long the configuration lock is waited for, in seconds.
-pub(crate) const FLOCK_TIMEOUT: f64 = 10.0;
+/// How long the configuration lock is waited for: ten seconds, but never so short at a high time scale that a
+/// busy machine alone makes a waiter give up.
+pub(crate) fn flock_patience(clock: &Clock) -> Duration {
+    clock.real(10.0).max(Duration::from_millis(200))
+}
 
 /// PVE's text when the configuration lock was not had in time.
 pub(crate) fn flock_refusal(vmid: u32) -> String {
@@ -104,7 +109,7 @@ impl Worker {
             tokio::select! {
                 () = self.cancel.cancelled() => return Err("interrupted by signal".into()),
                 () = changed => {}
-                () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
         }
     }
@@ -112,7 +117,7 @@ impl Worker {
     /// Takes the lock on a VM's configuration file.
     pub(crate) async fn flock(&self, vmid: u32) -> Result<OwnedMutexGuard<()>, Broken> {
         let lock = Arc::clone(&self.world().vm(self.node(), vmid)?.flock);
-        let wait = self.sim.clock.real(FLOCK_TIMEOUT);
+        let wait = flock_patience(&self.sim.clock);
         tokio::select! {
             () = self.cancel.cancelled() => Err("interrupted by signal".into()),
             had = tokio::time::timeout(wait, lock.lock_owned()) => {

@@ -6,13 +6,23 @@ use super::{Outcome, Worker, fork};
 use crate::world::counters::Effect;
 use crate::world::vm::{GuestAgent, Vm};
 
+/// Whether the guest is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Manner {
+    /// It is stopped hard.
+    #[default]
+    Hard,
+    /// It is asked, and the task fails when it does not comply in time.
+    Asked,
+    /// It is asked, and stopped hard when it does not comply in time.
+    AskedThenHard,
+}
+
 /// How a VM is brought down.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Down {
-    /// Ask the guest first.
-    pub(crate) gently: bool,
-    /// Stop it hard when it does not comply.
-    pub(crate) force: bool,
+    /// Whether the guest is asked.
+    pub(crate) manner: Manner,
     /// How long the guest may take, in seconds.
     pub(crate) timeout: Option<f64>,
     /// Do not mind the lock.
@@ -99,7 +109,7 @@ pub(crate) async fn bring_down(worker: &Worker, vmid: u32, how: Down) -> Outcome
             vm.check_lock()?;
         }
         (
-            how.gently,
+            how.manner != Manner::Hard,
             guest_takes(vm),
             how.timeout.or_else(|| startup_down(vm)).unwrap_or(60.0),
             world.durations.stop,
@@ -111,7 +121,7 @@ pub(crate) async fn bring_down(worker: &Worker, vmid: u32, how: Down) -> Outcome
         // The guest may have been swapped for a compliant one meanwhile.
         takes = takes.filter(|seconds| *seconds <= timeout);
         if takes.is_none() {
-            if !how.force {
+            if how.manner == Manner::Asked {
                 return Err("VM quit/powerdown failed - got timeout".into());
             }
             worker.log("VM still running - terminating now with SIGTERM");
@@ -155,7 +165,7 @@ pub(crate) async fn reboot(worker: Arc<Worker>, vmid: u32, timeout: Option<f64>)
         &worker,
         vmid,
         Down {
-            gently: true,
+            manner: Manner::Asked,
             timeout,
             ..Down::default()
         },

@@ -79,37 +79,45 @@ pub(crate) fn privileges(major: Major) -> impl Iterator<Item = &'static str> {
     SHARED.iter().chain(own).copied()
 }
 
-/// The privileges of a built-in role; `None` for a role that PVE does not have.
-pub(crate) fn built_in(role: &str, major: Major) -> Option<Vec<&'static str>> {
-    let chosen: &dyn Fn(&str) -> bool = match role {
-        "Administrator" => &|_| true,
-        "NoAccess" => &|_| false,
-        "PVEAdmin" => &|p| {
-            ![
-                "Permissions.Modify",
-                "Realm.Allocate",
-                "Sys.AccessNetwork",
-                "Sys.Incoming",
-                "Sys.Modify",
-                "Sys.PowerMgmt",
-            ]
-            .contains(&p)
-        },
-        "PVEAuditor" => &|p| p.ends_with(".Audit"),
-        "PVEDatastoreAdmin" => &|p| p.starts_with("Datastore."),
-        "PVEDatastoreUser" => &|p| p == "Datastore.AllocateSpace" || p == "Datastore.Audit",
-        "PVEPoolAdmin" => &|p| p.starts_with("Pool."),
-        "PVEPoolUser" => &|p| p == "Pool.Audit",
-        "PVESDNAdmin" => &|p| p.starts_with("SDN."),
-        "PVESDNUser" => &|p| p == "SDN.Audit" || p == "SDN.Use",
-        "PVESysAdmin" => &|p| ["Sys.Audit", "Sys.Console", "Sys.Syslog"].contains(&p),
-        "PVETemplateUser" => &|p| p == "VM.Audit" || p == "VM.Clone",
-        "PVEUserAdmin" => &|p| ["Group.Allocate", "Realm.AllocateUser", "User.Modify"].contains(&p),
-        "PVEVMAdmin" => &|p| p.starts_with("VM."),
-        "PVEVMUser" => &|p| VM_USER.contains(&p),
+/// Whether a built-in role grants a privilege; `None` for a role that PVE does not have by itself.
+pub(crate) fn grants(role: &str, privilege: &str, major: Major) -> Option<bool> {
+    let chosen = match role {
+        "Administrator" => true,
+        "NoAccess" => false,
+        "PVEAdmin" => ![
+            "Permissions.Modify",
+            "Realm.Allocate",
+            "Sys.AccessNetwork",
+            "Sys.Incoming",
+            "Sys.Modify",
+            "Sys.PowerMgmt",
+        ]
+        .contains(&privilege),
+        "PVEAuditor" => privilege.ends_with(".Audit"),
+        "PVEDatastoreAdmin" => privilege.starts_with("Datastore."),
+        "PVEDatastoreUser" => privilege == "Datastore.AllocateSpace" || privilege == "Datastore.Audit",
+        "PVEPoolAdmin" => privilege.starts_with("Pool."),
+        "PVEPoolUser" => privilege == "Pool.Audit",
+        "PVESDNAdmin" => privilege.starts_with("SDN."),
+        "PVESDNUser" => privilege == "SDN.Audit" || privilege == "SDN.Use",
+        "PVESysAdmin" => ["Sys.Audit", "Sys.Console", "Sys.Syslog"].contains(&privilege),
+        "PVETemplateUser" => privilege == "VM.Audit" || privilege == "VM.Clone",
+        "PVEUserAdmin" => ["Group.Allocate", "Realm.AllocateUser", "User.Modify"].contains(&privilege),
+        "PVEVMAdmin" => privilege.starts_with("VM."),
+        "PVEVMUser" => VM_USER.contains(&privilege),
         _ => return None,
     };
-    Some(privileges(major).filter(|p| chosen(p)).collect())
+    Some(chosen && privileges(major).any(|known| known == privilege))
+}
+
+/// The privileges of a built-in role; `None` for a role that PVE does not have by itself.
+pub(crate) fn built_in(role: &str, major: Major) -> Option<Vec<&'static str>> {
+    grants(role, "", major)?;
+    Some(
+        privileges(major)
+            .filter(|privilege| grants(role, privilege, major) == Some(true))
+            .collect(),
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,12 @@
 //! A simulator and a client that knows HTTP but nothing of PVE, for the tests of this folder.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop here"
+)]
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

@@ -1,26 +1,22 @@
 //! Proves tasks: who sees which, their logs, how they are stopped.
 
 use crate::lab::{AUDITOR, Lab};
-use pve_sim::{Action, Fault};
+use pve_sim::{Action, Fault, Options, Scenario};
 use serde_json::Value;
 
 const START: &str = "/nodes/pve1/qemu/102/status/start";
 
-/// A scenario whose tokens see only what is their own.
-async fn narrow() -> Lab {
-    let text = pve_sim::Scenario::DEMO.replace("path = \"/nodes\"", "path = \"/nodes/none\"");
-    let scenario = pve_sim::Scenario::from_toml(&text).unwrap();
-    Lab::with(pve_sim::Options {
-        scenario,
-        time_scale: 100.0,
-        ..pve_sim::Options::default()
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_token_sees_its_own_tasks_and_not_those_of_root() {
-    let mut lab = narrow().await;
+    // Without `Sys.Audit` on the nodes.
+    let text = Scenario::DEMO.replace("path = \"/nodes\"", "path = \"/nodes/none\"");
+    let scenario = Scenario::from_toml(&text).unwrap();
+    let mut lab = Lab::with(Options {
+        scenario,
+        time_scale: 100.0,
+        ..Options::default()
+    })
+    .await;
     let mine = lab.post(START, &[]).await.data();
     assert_eq!(lab.exit_of(&mine).await, "OK");
     lab.root().await;

@@ -17,7 +17,7 @@ pub mod web;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::{root, say};
@@ -66,10 +66,19 @@ pub fn plugins(choice: Choice, out: Option<&Path>) -> anyhow::Result<Vec<PathBuf
     let root = root();
     let crates = guest::crates_in(&root.join("plugins"))?;
     let out = out.map_or_else(|| guest::target_folder(&root).join("plugins"), Path::to_path_buf);
-    assemble(&crates, choice, &out)
+    let components = assemble(&crates, choice, &out)?;
+    for path in &components {
+        if !component::is_plugin(&std::fs::read(path)?)? {
+            bail!(
+                "`{}` exports no plugin: does its crate call `portico_sdk::export!`?",
+                path.display()
+            );
+        }
+    }
+    Ok(components)
 }
 
-/// Builds the guest crates in some folders. Returns the components.
+/// Builds the guest crates in some folders. Guests for tests need not be plugins. Returns the components.
 ///
 /// # Errors
 /// As [`run`].

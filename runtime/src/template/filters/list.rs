@@ -1,4 +1,4 @@
-//! Filters of lists and maps. What they return is bounded, see [`crate::template::value`].
+//! Filters of lists and maps. What they return is bounded, see `template/value.rs`.
 #![expect(
     clippy::needless_pass_by_value,
     reason = "the engine hands arguments to filters by value"

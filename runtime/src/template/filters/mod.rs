@@ -1,11 +1,11 @@
 //! The filters, tests and functions that templates have: these, and none of the engine's own unless it is named here.
 //!
-//! [`panel`] holds what the panel adds, which its own pages use as well ([`register`], [`with_context`]); [`text`],
-//! [`number`] and [`list`] replace the engine's: each charges fuel for what it does, returns lists that are bounded (see
-//! [`super::value`]) and never turns data into markup. Only `escape`, `join` and the macros of templates make markup, all
+//! `panel` holds what the panel adds, which its own pages use as well ([`register`], [`with_context`]); `text`,
+//! `number` and `list` replace the engine's: each charges fuel for what it does, returns lists that are bounded (see
+//! `template/value.rs`) and never turns data into markup. Only `escape`, `join` and the macros of templates make markup, all
 //! of them by escaping what is not.
 //!
-//! To add one: a function that takes and returns values, an entry in [`all`], a line in the test that prints `<script>`
+//! To add one: a function that takes and returns values, an entry in `all`, a line in the test that prints `<script>`
 //! through every filter, and a line in the plugin author's guide.
 //!
 //! Left out on purpose: `safe`, `attr`, `debug`, `pprint`, `format`, `indent`, `namespace`, `dict`, `groupby`, `zip`,

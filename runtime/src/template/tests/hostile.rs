@@ -9,8 +9,8 @@ use super::*;
 /// The stack of a thread of an async runtime.
 const REQUEST_STACK: usize = 2 * 1024 * 1024;
 
-/// Far above what a rendering takes in a debug build on a busy machine, far below what a customer would call an outage.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Far above what a rendering takes in a debug build on a busy machine; what is not bounded takes years.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Renders on a thread like that of a request, and fails where it takes long.
 fn render_at_request(set: TemplateSet, data: &str) -> Result<String, TemplateError> {
@@ -36,7 +36,7 @@ fn attack(template: &str, data: &str) -> Result<String, TemplateError> {
 }
 
 /// Whether a template was stopped by one of the limits, at compile time or later.
-fn stopped(result: Result<String, TemplateError>) -> bool {
+fn stopped(result: &Result<String, TemplateError>) -> bool {
     match result {
         Ok(_) => false,
         Err(TemplateError::Engine { .. }) => panic!("the engine panicked"),
@@ -78,7 +78,7 @@ fn chains_of_64_kib_end_in_an_error() {
         format!("{{% filter e{} %}}{{% endfilter %}}", fill("|e")),
     ] {
         assert!(
-            stopped(attack(&template, r#"{"a":{"b":1}}"#)),
+            stopped(&attack(&template, r#"{"a":{"b":1}}"#)),
             "{}",
             template.get(..40).unwrap()
         );
@@ -200,7 +200,7 @@ fn lists_in_lists_cannot_grow_without_end() {
         ("{% set x = [x[:], x[:]] %}", "{{ x|tojson }}"),
         ("{% set x = [[x, x]|list, [x, x]|reverse] %}", "{{ x|tojson }}"),
     ] {
-        assert!(stopped(attack(&doubling(step, end), "{}")), "{step}{end}");
+        assert!(stopped(&attack(&doubling(step, end), "{}")), "{step}{end}");
     }
     for template in [
         "{% set x = (1, 2) %}",
@@ -267,7 +267,7 @@ fn text_cannot_grow_without_end() {
     ] {
         let data = format!("{{\"s\":\"{}\"}}", "s".repeat(100_000));
         assert!(
-            stopped(attack(&template, &data)),
+            stopped(&attack(&template, &data)),
             "{}",
             template.get(..60).unwrap_or(&template)
         );

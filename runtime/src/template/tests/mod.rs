@@ -1,10 +1,12 @@
 //! The sandbox: what templates can do, and what hostile ones cannot.
 //!
 //! `escaping` shows that nothing unescaped comes out of any filter; `hostile` that no template ends the process, blocks
-//! or takes much memory, also on the small stack of a request's thread; this file the rest.
+//! or takes much memory, also on the small stack of a request's thread; `kit` that the panel's kit works in the sandbox; this
+//! file the rest.
 
 mod escaping;
 mod hostile;
+mod kit;
 
 use super::*;
 

@@ -1,0 +1,5 @@
+struct Plain;
+
+portico_sdk::export!(Plain);
+
+fn main() {}

@@ -1,0 +1,3 @@
+portico_sdk::export!("snapshots");
+
+fn main() {}

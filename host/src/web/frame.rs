@@ -113,7 +113,10 @@ impl Room {
         let running = hold
             .as_ref()
             .and_then(|hold| jobs.iter().find(|job| job.id == hold.job))
-            .or_else(|| jobs.iter().find(|job| job.phase == Phase::Running));
+            .or_else(|| {
+                jobs.iter()
+                    .find(|job| job.phase == Phase::Running && job.actor != Actor::System)
+            });
         let now = app.parts.clock.now();
         let news = |job: &&Job| {
             job.phase.is_over()

@@ -24,7 +24,13 @@ pub struct JobsConfig {
 
 impl Default for JobsConfig {
     fn default() -> Self {
-        Self { concurrency: 256, per_node: 4, retries: 5, backoff_secs: 5, grace_secs: 35 }
+        Self {
+            concurrency: 256,
+            per_node: 4,
+            retries: 5,
+            backoff_secs: 5,
+            grace_secs: 35,
+        }
     }
 }
 

@@ -5,10 +5,6 @@
 
 mod generated {
     #![expect(missing_docs, reason = "generated from wit/, where the documentation is")]
-    #![expect(
-        clippy::pedantic,
-        reason = "generated code is not written to this project's style"
-    )]
 
     wasmtime::component::bindgen!({
         path: "../wit",

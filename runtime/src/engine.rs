@@ -7,9 +7,11 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::limits::Limits;
 
-/// Stack of a guest, bytes. Above it comes the room that host functions need on the same fiber.
+/// Stack of a guest, bytes.
 const WASM_STACK: usize = 512 << 10;
-const FIBER_STACK: usize = 1 << 20;
+/// Stack of a guest and of the host functions that it calls, bytes. Ports run on it: they need no less than the 2 MiB of a
+/// thread of the executor. Only what is touched is real memory.
+const FIBER_STACK: usize = 4 << 20;
 /// Frames of a backtrace that are kept.
 const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(19);
 

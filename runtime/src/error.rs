@@ -201,6 +201,17 @@ impl PluginError {
         }
     }
 
+    /// Reads the type of an error that came out of making an instance. What is neither a trap nor a limit is a component
+    /// whose exports or imports do not have the types of the contract.
+    pub(crate) fn from_instantiation(error: &wasmtime::Error) -> Self {
+        match Self::from_wasmtime(error) {
+            Self::Trap { message, .. } if error.downcast_ref::<Trap>().is_none() => {
+                Self::Incompatible(message)
+            }
+            other => other,
+        }
+    }
+
     /// Reads the type of an error that came out of the guest.
     pub(crate) fn from_wasmtime(error: &wasmtime::Error) -> Self {
         if let Some(fault) = error.downcast_ref::<Fault>() {

@@ -256,8 +256,8 @@ impl Runtime {
         guest: impl for<'a> FnOnce(&'a Feature, &'a mut Store<CallState>, Context) -> Entry<'a, T> + Send,
         check: impl FnOnce(T) -> Result<U, PluginError> + Send,
     ) -> Result<U, PluginError> {
-        let version = plugin.version.to_string();
-        let mut reporting = Reporting::new(&*self.inner.observer, plugin.id(), &version, export);
+        let version = &plugin.description.version;
+        let mut reporting = Reporting::new(&*self.inner.observer, plugin.id(), version, export);
         let mut context = call.context;
         context.scopes = call
             .scopes
@@ -324,18 +324,21 @@ impl Runtime {
         store.set_hostcall_fuel(limits.hostcall_fuel);
         store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(CallState::on_tick);
+        store.epoch_deadline_callback(|store| store.data().on_tick());
         let result = {
             let run = async {
-                let feature = pre.instantiate_async(&mut store).await?;
-                guest(&feature, &mut store).await
+                let instance = pre.instantiate_async(&mut store).await;
+                let feature = instance.map_err(|error| PluginError::from_instantiation(&error))?;
+                guest(&feature, &mut store)
+                    .await
+                    .map_err(|error| PluginError::from_wasmtime(&error))
             };
             // A panic in a host function is caught where it is called; this is for one in wasmtime or in the glue.
             let mut run = std::pin::pin!(AssertUnwindSafe(tally.metered(run)).catch_unwind());
             tokio::select! {
                 biased;
                 result = &mut run => match result {
-                    Ok(result) => result.map_err(|error| PluginError::from_wasmtime(&error)),
+                    Ok(result) => result,
                     Err(panic) => Err(Fault::panicked("the engine", &*panic).into()),
                 },
                 () = sleep(wall) => {

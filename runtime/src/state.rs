@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
+use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use crate::capability::{Phase, Ports};
 use crate::error::{Fault, LimitKind};
@@ -94,9 +94,8 @@ impl CallState {
     }
 
     /// Called at each tick while the guest runs: ends it when its CPU time is over, else lets other tasks run.
-    pub(crate) fn on_tick(store: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
-        let state = store.data();
-        if state.tally.cpu() >= state.cpu {
+    pub(crate) fn on_tick(&self) -> wasmtime::Result<UpdateDeadline> {
+        if self.tally.cpu() >= self.cpu {
             return Err(Fault::Limit(LimitKind::Cpu).into());
         }
         Ok(UpdateDeadline::Yield(1))

@@ -68,7 +68,7 @@ impl Description {
     }
 
     /// The settings: one struct for what the provider sets once, one for what each product sets. Use
-    /// [`NoSettings`](crate::settings::NoSettings) for the one that is not needed.
+    /// [`NoSettings`] for the one that is not needed.
     ///
     /// Doc comments of the fields become the help texts. Give the structs `#[serde(deny_unknown_fields)]`, so that a
     /// setting that does not exist is refused and not ignored.

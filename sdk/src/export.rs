@@ -8,28 +8,10 @@
 macro_rules! export {
     ($feature:ty) => {
         const _: () = {
-            struct PorticoExport;
+            $crate::__private::is_a_feature::<$feature>();
 
-            impl $crate::__private::Guest for PorticoExport {
-                fn describe() -> $crate::Description {
-                    $crate::__private::describe::<$feature>()
-                }
-
-                fn templates() -> ::std::vec::Vec<$crate::__private::GuestTemplate> {
-                    $crate::__private::templates::<$feature>()
-                }
-
-                fn handle(
-                    context: $crate::Context,
-                    request: $crate::Request,
-                ) -> ::core::result::Result<$crate::Response, $crate::Error> {
-                    $crate::__private::handle::<$feature>(&context, &request)
-                }
-
-                fn advance(context: $crate::Context, job: $crate::Job, event: $crate::Event) -> $crate::Step {
-                    $crate::__private::advance::<$feature>(&context, &job, &event)
-                }
-            }
+            #[cfg(target_arch = "wasm32")]
+            type PorticoExport = $crate::__private::Export<$feature>;
 
             #[cfg(target_arch = "wasm32")]
     $crate::bindings::export_guest!(PorticoExport with_types_in $crate::bindings);
@@ -40,26 +22,37 @@ macro_rules! export {
 /// What the macro needs from here. Not for plugins.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::bindings::exports::portico::plugin::guest::{Guest, Template as GuestTemplate};
+    use std::marker::PhantomData;
+
+    use crate::bindings::exports::portico::plugin::guest::{Guest, Template};
     use crate::{Context, Description, Error, Event, Feature, Job, Request, Response, Step, panic};
 
-    pub fn describe<F: Feature>() -> Description {
-        panic::log_panics();
-        F::describe()
-    }
+    /// Fails to compile for anything else.
+    pub const fn is_a_feature<F: Feature>() {}
 
-    pub fn templates<F: Feature>() -> Vec<GuestTemplate> {
-        panic::log_panics();
-        F::templates().into_guest()
-    }
+    /// The exports of a feature.
+    #[derive(Debug)]
+    pub struct Export<F>(PhantomData<F>);
 
-    pub fn handle<F: Feature>(context: &Context, request: &Request) -> Result<Response, Error> {
-        panic::log_panics();
-        F::handle(context, request)
-    }
+    impl<F: Feature> Guest for Export<F> {
+        fn describe() -> Description {
+            panic::log_panics();
+            F::describe()
+        }
 
-    pub fn advance<F: Feature>(context: &Context, job: &Job, event: &Event) -> Step {
-        panic::log_panics();
-        F::advance(context, job, event)
+        fn templates() -> Vec<Template> {
+            panic::log_panics();
+            F::templates().into_guest()
+        }
+
+        fn handle(context: Context, request: Request) -> Result<Response, Error> {
+            panic::log_panics();
+            F::handle(&context, &request)
+        }
+
+        fn advance(context: Context, job: Job, event: Event) -> Step {
+            panic::log_panics();
+            F::advance(&context, &job, &event)
+        }
     }
 }

@@ -6,6 +6,10 @@ use crate::{Context, Description, Error, Event, Job, Request, Response, Step, Te
 ///
 /// Implement it for a unit struct and hand that to [`export!`](crate::export). There is no `self`: each call runs in a
 /// fresh instance, and nothing is kept in memory from one call to the next.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a feature",
+    label = "`portico_sdk::Feature` is not implemented for this type"
+)]
 pub trait Feature {
     /// Says what the plugin is. Called at install, without any capability: every call to the host is `denied` in it.
     fn describe() -> Description;

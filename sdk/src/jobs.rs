@@ -1,6 +1,6 @@
 //! Starting work that goes on when the page is closed. Scope: `jobs.use`.
 //!
-//! What such work does is written with [`JobKind`](crate::JobKind).
+//! What such work does is written with [`JobKind`].
 //!
 //! ```
 //! # use portico_sdk::prelude::*;

@@ -9,6 +9,11 @@ use crate::bindings::exports::portico::plugin::guest;
 ///
 /// A view is made from a value of such a type, so that a page cannot name the wrong template and a template's names are
 /// the fields of one struct.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the context of a template",
+    label = "`portico_sdk::Template` is not implemented for this type",
+    note = "a page is made from a type that names its template, the template's source and samples"
+)]
 pub trait Template: Serialize + Sized {
     /// `page.html`, `mail/done.txt`: letters, digits, `-`, `_`, `.` and `/`; ends in `.html` or `.txt`.
     const NAME: &'static str;

@@ -11,5 +11,4 @@ fn mistakes_are_told_at_the_line_they_are_made() {
     cases.compile_fail("tests/ui/not_a_type.rs");
     cases.compile_fail("tests/ui/no_template.rs");
     cases.compile_fail("tests/ui/wrong_handler.rs");
-    cases.compile_fail("tests/ui/state_without_serde.rs");
 }

@@ -226,6 +226,9 @@ pub struct ServiceListArgs {
 pub enum ConfigCommand {
     /// Print a config with every key, its meaning and its default.
     Sample,
+    /// Print the reference of the config in Markdown, for the project's own documentation.
+    #[command(hide = true)]
+    Reference,
     /// Check the config.
     Check,
 }

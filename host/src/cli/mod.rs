@@ -154,6 +154,10 @@ async fn dispatch(args: Args, ports: &Arc<dyn Ports>, console: &mut Console<'_>)
             console.print(&reference::sample())?;
             return Ok(Exit::Done);
         }
+        Command::Config(ConfigCommand::Reference) => {
+            console.print(&reference::page())?;
+            return Ok(Exit::Done);
+        }
         Command::Config(ConfigCommand::Check) => {
             load(path)?;
             console.talk(&format!("`{}` is good", path.display()))?;

@@ -1,8 +1,7 @@
-//! Listeners: for customers with or without TLS, for Prometheus, and the socket for commands.
+//! Listeners: for customers, with or without TLS, and for Prometheus.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use axum::serve::{IncomingStream, Listener};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -64,25 +63,6 @@ where
     if let Err(error) = server.await {
         tracing::error!(%error, "a listener failed");
     }
-}
-
-/// The server on the Unix socket for commands, which only the panel's user may open.
-pub(super) async fn socket(
-    path: &Path,
-    router: Router,
-    stop: CancellationToken,
-) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
-    let shown = path.display().to_string();
-    // A socket from a process that is gone; the store's lock says that there is no other one.
-    let _ = tokio::fs::remove_file(path).await;
-    let listener = UnixListener::bind(path).with_context(|| format!("cannot make the socket `{shown}`"))?;
-    tokio::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).await?;
-    Ok(async move {
-        let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the socket for commands failed");
-        }
-    })
 }
 
 fn tls(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {

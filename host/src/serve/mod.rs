@@ -5,21 +5,27 @@
 
 mod listen;
 
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
+use async_trait::async_trait;
 use portico_runtime::{CacheConfig, Runtime, RuntimeConfig};
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
 
+use crate::admin::socket::AdminSocket;
+use crate::admin::{Admin, AdminParts, Reload, RuledPasswords};
 use crate::assets::Assets;
 use crate::auth::{LoginLimiter, LoginLimits, PasswordCost, Passwords, SessionPolicy, Sessions};
 use crate::capability::{Parts, http};
+use crate::cli::Ports;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, MailTransportKind, SmtpSecurityConfig};
+use crate::config::{Config, LogConfig, LogFormat, MailTransportKind, SmtpSecurityConfig};
 use crate::domain::Records;
 use crate::jobs::engine::EngineConfig;
 use crate::jobs::schedule::Schedules;
@@ -32,7 +38,7 @@ use crate::mail::{
 use crate::plugins::Plugins;
 use crate::plugins::components::Components;
 use crate::plugins::step::Stepper;
-use crate::secret::{Entropy, Sealer, SealingKey, Secret, SystemEntropy, Vault};
+use crate::secret::{Entropy, Sealer, Secret, SystemEntropy, Vault};
 use crate::store::{SharedStore, SledOptions, SledStore};
 use crate::view::View;
 use crate::web::metrics::Metrics;
@@ -58,7 +64,11 @@ impl Panel {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let key = sealing_key(config, &*entropy)?;
+        let key = config.secrets.sealing_key(&*entropy).map_err(|error| {
+            let hint = error.hint();
+            anyhow::Error::new(error).context(format!("the key that seals secrets: {hint}"))
+        })?;
+        private_directory(&config.store.path)?;
         let cache_key = key.derive("portico 2026-11 compile cache");
         let sealer = Arc::new(Sealer::new(key));
         let vault = Vault::new(Arc::clone(&sealer));
@@ -112,7 +122,7 @@ impl Panel {
             assets,
             records,
             sessions: Sessions::new(store, clock, Arc::clone(&entropy), session_policy(config)),
-            passwords: Passwords::new(PasswordCost::default(), 2, 32)?,
+            passwords: Arc::new(Passwords::new(PasswordCost::default(), 2, 32)?),
             entropy,
             login: LoginLimiter::new(LoginLimits::default()),
             plugins,
@@ -123,30 +133,98 @@ impl Panel {
     }
 }
 
-/// Runs the panel until it is told to stop (Ctrl-C or SIGTERM). `admin` is served on the socket for commands.
-pub async fn run(config: &Config, admin: impl FnOnce(&Panel) -> Router) -> anyhow::Result<()> {
-    let panel = Panel::build(config).await?;
-    panel.app.plugins.sync().await.context("the approved plugins cannot be read")?;
-    let Panel { app, engine, mail, stop } = &panel;
-    let tasks = TaskTracker::new();
-    tasks.spawn(engine.clone().run());
-    let (mail, mail_stop) = (mail.clone(), stop.clone());
-    tasks.spawn(async move { mail.run(mail_stop).await });
-    tasks.spawn(purge_sessions(app.clone(), stop.clone()));
-    if let Some(address) = config.metrics.listen {
-        let server = listen::plain(address, web::metrics::router(app.clone()), stop.clone()).await?;
-        tasks.spawn(server);
+/// The panel as the command line starts it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Root;
+
+#[async_trait]
+impl Ports for Root {
+    async fn serve(&self, config: Config) -> anyhow::Result<()> {
+        logging(&config.log);
+        run(&config).await
     }
-    tasks.spawn(listen::socket(&config.store.admin_socket(), admin(&panel), stop.clone()).await?);
-    let server = listen::public(&config.server, web::router(app.clone()), stop.clone()).await?;
-    tracing::info!(address = %config.server.listen, url = %config.server.public_url, "the panel is ready");
+
+    fn components(&self, config: &Config) -> anyhow::Result<Components> {
+        let runtime = Runtime::new(RuntimeConfig {
+            limits: config.limits.clone(),
+            icons: crate::assets::icons(),
+            ..RuntimeConfig::default()
+        })?;
+        Ok(Components::new(config.store.components(), runtime))
+    }
+}
+
+/// Runs the panel until it is told to stop (Ctrl-C or SIGTERM).
+async fn run(config: &Config) -> anyhow::Result<()> {
+    let panel = Panel::build(config).await?;
+    let server = listen::public(&config.server, web::router(panel.app.clone()), panel.stop.clone()).await?;
+    let tasks = panel.start(config).await?;
     tasks.spawn(server);
+    tracing::info!(address = %config.server.listen, url = %config.server.public_url, "the panel is ready");
     signal().await;
     tracing::info!("stopping");
-    stop.cancel();
+    panel.stop.cancel();
     tasks.close();
     tasks.wait().await;
     Ok(())
+}
+
+impl Panel {
+    /// Loads the plugins and starts everything but the server for customers.
+    pub async fn start(&self, config: &Config) -> anyhow::Result<TaskTracker> {
+        let Self { app, engine, mail, stop } = self;
+        app.plugins.sync().await.context("the approved plugins cannot be read")?;
+        let tasks = TaskTracker::new();
+        tasks.spawn(engine.clone().run());
+        let (mail, mail_stop) = (mail.clone(), stop.clone());
+        tasks.spawn(async move { mail.run(mail_stop).await });
+        tasks.spawn(purge_sessions(app.clone(), stop.clone()));
+        if let Some(address) = config.metrics.listen {
+            tasks.spawn(listen::plain(address, web::metrics::router(app.clone()), stop.clone()).await?);
+        }
+        let socket = AdminSocket::bind(&config.store.admin_socket())?;
+        tasks.spawn(socket.serve(self.admin(config), stop.clone()));
+        Ok(tasks)
+    }
+
+    /// What commands ask of the running panel.
+    pub fn admin(&self, config: &Config) -> Admin {
+        let app = &self.app;
+        Admin::new(AdminParts {
+            records: app.records.clone(),
+            inspector: Arc::new(Components::new(config.store.components(), app.plugins.runtime().clone())),
+            sessions: app.sessions.clone(),
+            passwords: RuledPasswords { passwords: Arc::clone(&app.passwords), entropy: Arc::clone(&app.entropy) },
+            clusters: app.parts.live.clusters().clone(),
+            clock: Arc::clone(&app.parts.clock),
+            reload: Arc::new(Reloading(app.plugins.clone())),
+        })
+    }
+}
+
+/// Takes up what a command has changed.
+struct Reloading(Plugins);
+
+#[async_trait]
+impl Reload for Reloading {
+    async fn reload(&self) -> Vec<String> {
+        // Clients of clusters follow their records by themselves.
+        if let Err(error) = self.0.sync().await {
+            return vec![format!("the plugins could not be loaded anew: {error}")];
+        }
+        let set = self.0.set();
+        set.broken.iter().map(|(id, reason)| format!("plugin `{id}` could not be loaded: {reason}")).collect()
+    }
+}
+
+fn logging(config: &LogConfig) {
+    let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber, in tests, changes nothing.
+    let _ = match config.format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
 }
 
 /// Removes the records of ended sessions now and then.
@@ -177,20 +255,10 @@ async fn signal() {
     }
 }
 
-fn sealing_key(config: &Config, entropy: &dyn Entropy) -> anyhow::Result<SealingKey> {
-    match &config.secrets.key_env {
-        Some(name) => {
-            let text = std::env::var(name).with_context(|| format!("`secrets.key_env` names `{name}`, which is not set"))?;
-            Ok(SealingKey::parse(&text)?)
-        }
-        None => {
-            let path = &config.secrets.key_file;
-            SealingKey::load_or_create(path, entropy).map_err(|error| {
-                let hint = error.hint();
-                anyhow::Error::new(error).context(format!("the key file `{}`: {hint}", path.display()))
-            })
-        }
-    }
+/// Makes the directory of the store, for the panel's user alone.
+fn private_directory(path: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("the directory `{}` cannot be made: set `store.path`", path.display()))
 }
 
 fn runtime(config: &Config, key: [u8; 32], metrics: Arc<Metrics>) -> anyhow::Result<Runtime> {

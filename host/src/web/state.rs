@@ -32,7 +32,7 @@ pub struct AppParts {
     /// Sessions.
     pub sessions: Sessions,
     /// Password hashing.
-    pub passwords: Passwords,
+    pub passwords: Arc<Passwords>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Limits of the sign-in.

@@ -1,7 +1,7 @@
 //! The overview: what the VM does, its network settings, and the switches.
 //!
-//! - [`page`]: the page and its live part.
-//! - [`power`]: what the buttons start.
+//! - `page`: the page and its live part.
+//! - `power`: what the buttons start.
 //!
 //! The buttons themselves are drawn by the host, from what [`Feature::describe`] says here: on every page in the same
 //! place, dimmed with the reason where the plan or the VM's state forbids them.
@@ -43,7 +43,7 @@ impl Feature for Overview {
             .button(
                 Button::action("Reboot", "refresh", "reboot")
                     .order(30)
-                    .tone(Tone::Warning)
+                    .tone(Tone::Neutral)
                     .permission("reboot")
                     .needs(Needs::Running)
                     .idle()

@@ -1,11 +1,11 @@
 //! Snapshots: take one, go back to one, remove one; by hand and every week.
 //!
-//! - [`settings`]: what the product allows.
-//! - [`names`]: how a snapshot of the panel is known again. Proxmox keeps the only list of snapshots; nothing of it is
+//! - `settings`: what the product allows.
+//! - `names`: how a snapshot of the panel is known again. Proxmox keeps the only list of snapshots; nothing of it is
 //!   stored a second time.
-//! - [`page`]: the page and its live part, and what its buttons start.
-//! - [`schedule`]: the weekly schedule, the one thing that Proxmox does not know.
-//! - [`work`]: the jobs.
+//! - `page`: the page and its live part, and what its buttons start.
+//! - `schedule`: the weekly schedule, the one thing that Proxmox does not know.
+//! - `work`: the jobs.
 
 mod names;
 mod page;

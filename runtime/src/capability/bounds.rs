@@ -16,7 +16,11 @@ pub(super) fn invalid(field: &str, message: impl Into<String>) -> CapabilityErro
     })
 }
 
-pub(super) fn number<T: PartialOrd + Display>(field: &str, value: T, range: RangeInclusive<T>) -> Check {
+pub(super) fn number<T: Copy + PartialOrd + Display>(
+    field: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Check {
     if range.contains(&value) {
         Ok(())
     } else {

@@ -35,8 +35,7 @@ impl Phase {
                 Some("work on the VM is started only by an exclusive job")
             }
             (Self::Get, Effect::Read)
-            | (Self::Post, Effect::Read | Effect::Write)
-            | (Self::Job { exclusive: false }, Effect::Read | Effect::Write)
+            | (Self::Post | Self::Job { exclusive: false }, Effect::Read | Effect::Write)
             | (Self::Job { exclusive: true }, _) => None,
         }
     }

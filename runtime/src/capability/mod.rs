@@ -2,15 +2,15 @@
 //!
 //! Each file holds three things: the list of the interface's functions with the scope each needs, a *port* (the trait
 //! by which the host answers) and the implementation of the generated `Host` trait, which leads every call through
-//! [`gate`] to the port. The gate checks, in this order and before any effect: the scope, whether the function may be
-//! called here at all, the bounds of the arguments, the number of host calls. Then it calls the port under a time limit
-//! and turns a panic of the port into an error of this one call.
+//! the gate (`gate.rs`) to the port. The gate checks, in this order and before any effect: the scope, whether the
+//! function may be called here at all, the bounds of the arguments, the number of host calls. Then it calls the port
+//! under a time limit and turns a panic of the port into an error of this one call.
 //!
 //! A port is bound to one call: the host makes a set of [`Ports`] for the service, plugin and job step at hand, so that
 //! no port ever takes an id of a service, VM or plugin from a guest.
 //!
 //! To add an interface: its file in `wit/`, a file here, a field in [`Ports`], a line in [`FUNCTIONS`] and one in
-//! [`crate::linking`]; the tests below fail until every function has its entry.
+//! `linking.rs`; the tests below fail until every function has its entry.
 //!
 //! Not here: Proxmox, storage, mail and HTTP themselves. The host implements the ports.
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portico_runtime::bindings::guest::{Method, Response, Step};
-use portico_runtime::{Approval, Limits, PluginError, Ports, Registry, Scope};
+use portico_runtime::{Approval, Limits, PluginError, Ports, Registry, Runtime, RuntimeConfig, Scope};
 
 use super::guest::{Guest, VM_STATUS};
 use super::ports::{Hanging, with_vm};
@@ -207,4 +207,79 @@ async fn errors_that_a_guest_answers_with_do_not_suspend_it() {
             Err(PluginError::Denied(_))
         ));
     }
+}
+
+#[tokio::test]
+async fn no_byte_of_one_guest_is_seen_by_the_next_in_its_slot() {
+    for fast_reset in [false, true] {
+        look_for_what_the_last_guest_left(fast_reset).await;
+    }
+}
+
+/// Fast reset stays off on a machine with swap; then both rounds are the same.
+async fn look_for_what_the_last_guest_left(fast_reset: bool) {
+    let limits = Limits {
+        pool_size: 1,
+        plugin_concurrency: 1,
+        customer_concurrency: 1,
+        ..limits()
+    };
+    let config = RuntimeConfig {
+        limits,
+        fast_reset,
+        ..RuntimeConfig::default()
+    };
+    let runtime = Runtime::new(config).expect("the runtime starts");
+    // Fills a fresh 2 MiB with a mark, and traps half the time.
+    let writer = Guest {
+        handle: "(drop (memory.grow (i32.const 32)))
+                 (memory.fill (i32.const 262144) (i32.const 0x5a) (i32.const 2097152))
+                 (global.get $page)"
+            .into(),
+        advance: "(drop (memory.grow (i32.const 32)))
+                  (memory.fill (i32.const 262144) (i32.const 0x5a) (i32.const 2097152)) unreachable"
+            .into(),
+        ..Guest::default()
+    };
+    // Traps when it finds anything in memory that it grew.
+    let reader = Guest {
+        id: "reader".into(),
+        handle: "(drop (memory.grow (i32.const 32)))
+                 (local.set $i (i32.const 262144))
+                 (loop $l
+                    (if (i64.ne (i64.load (local.get $i)) (i64.const 0)) (then unreachable))
+                    (local.set $i (i32.add (local.get $i) (i32.const 8)))
+                    (br_if $l (i32.lt_u (local.get $i) (i32.const 2359296))))
+                 (global.get $page)"
+            .into(),
+        ..Guest::default()
+    };
+    let (writer, reader) = (install(&runtime, &writer).await, install(&runtime, &reader).await);
+    for _ in 0..5 {
+        assert!(get(&runtime, &writer).await.is_ok());
+        assert!(get(&runtime, &reader).await.is_ok());
+        assert!(
+            runtime
+                .advance(&writer, call(&[], Ports::denied()), step(true))
+                .await
+                .is_err()
+        );
+        assert!(get(&runtime, &reader).await.is_ok());
+    }
+}
+
+#[test]
+fn calls_can_be_awaited_on_any_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let runtime = super::runtime();
+        let plugin = install(&runtime, &Guest::default()).await;
+        is_send(&get(&runtime, &plugin));
+        is_send(&runtime.advance(&plugin, call(&[], Ports::denied()), step(true)));
+        is_send(&runtime.inspect(Vec::new()));
+    });
 }

@@ -5,6 +5,11 @@
 //! `(call $answer (ret) (offset))` turns the result of a host call at `ret` into an answer: the page when it is a value,
 //! the error itself when it is one. `offset` is where the payload of that result begins: 4, or 8 with 64-bit fields.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the guests' memory is far smaller than 4 GiB"
+)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -20,7 +25,47 @@ pub(crate) const VM_STATUS: ImportSpec = ("vm", "status", "i32");
 pub(crate) const VM_NETWORK: ImportSpec = ("vm", "network", "i32");
 pub(crate) const POWER_START: ImportSpec = ("power", "start", "i32");
 pub(crate) const STORAGE_DELETE: ImportSpec = ("storage", "delete", "i32 i32 i32 i32");
+pub(crate) const GET_STDOUT: ImportSpec = ("wasi:cli/stdout@0.2.6", "get-stdout", "");
+pub(crate) const STDOUT_WRITE: ImportSpec = (
+    "wasi:io/streams@0.2.6",
+    "[method]output-stream.blocking-write-and-flush",
+    "i32 i32 i32 i32",
+);
+pub(crate) const GET_ENVIRONMENT: ImportSpec = ("wasi:cli/environment@0.2.6", "get-environment", "i32");
+pub(crate) const GET_DIRECTORIES: ImportSpec = ("wasi:filesystem/preopens@0.2.6", "get-directories", "i32");
 pub(crate) const LOG_WRITE: ImportSpec = ("log", "write", "i32 i32 i32 i32 i32");
+
+/// The contract and as much of WASI as the guests of these tests import.
+const WORLD: &str = "
+    package test:guests;
+    world guest {
+        include portico:plugin/feature@0.1.0;
+        import wasi:cli/stdout@0.2.6;
+        import wasi:cli/environment@0.2.6;
+        import wasi:filesystem/preopens@0.2.6;
+    }
+    package wasi:io@0.2.6 {
+        interface error { resource error; }
+        interface streams {
+            use error.{error};
+            variant stream-error { last-operation-failed(error), closed }
+            resource output-stream {
+                blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
+            }
+        }
+    }
+    package wasi:cli@0.2.6 {
+        interface stdout { use wasi:io/streams@0.2.6.{output-stream}; get-stdout: func() -> output-stream; }
+        interface environment { get-environment: func() -> list<tuple<string, string>>; }
+    }
+    package wasi:filesystem@0.2.6 {
+        interface types { resource descriptor; }
+        interface preopens {
+            use types.{descriptor};
+            get-directories: func() -> list<tuple<descriptor, string>>;
+        }
+    }
+";
 
 /// A plugin in the making.
 pub(crate) struct Guest {
@@ -93,11 +138,15 @@ impl Guest {
         let mut module = wat::parse_str(self.module()).expect("the module is well-formed");
         let mut resolve = wit_parser::Resolve::default();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-        let (package, _) = resolve.push_dir(&wit).expect("wit/ parses");
+        resolve.push_dir(&wit).expect("wit/ parses");
+        let package = resolve
+            .push_str("guests.wit", WORLD)
+            .expect("the world of the tests parses");
         let world = resolve
-            .select_world(&[package], Some("feature"))
-            .expect("world `feature`");
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("metadata");
+            .select_world(&[package], Some("guest"))
+            .expect("world `guest`");
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .expect("metadata");
         ComponentEncoder::default()
             .validate(true)
             .module(&module)
@@ -118,9 +167,16 @@ impl Guest {
         let failed = data.put(&[0; 16]);
         let mut imports = String::new();
         for (interface, name, parameters) in &self.imports {
+            let module = if interface.contains(':') {
+                (*interface).to_owned()
+            } else {
+                format!("portico:plugin/{interface}@0.1.0")
+            };
+            let ident = name.rsplit('.').next().unwrap_or(name);
+            let result = if *name == "get-stdout" { "(result i32)" } else { "" };
             writeln!(
                 imports,
-                r#"(import "portico:plugin/{interface}@0.1.0" "{name}" (func ${name} (param {parameters})))"#
+                r#"(import "{module}" "{name}" (func ${ident} (param {parameters}) {result}))"#
             )
             .expect("writing to a string");
         }

@@ -290,8 +290,8 @@ async fn an_unsound_description_is_refused_with_all_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_list_of_templates_without_end_does_not_fill_the_host() {
-    // `describe` answers with a list whose length is a lie.
+async fn a_length_that_is_a_lie_does_not_fill_the_host() {
+    // `describe` answers with an id of 100 MB.
     let guest = Guest {
         describe:
             "(i32.store (i32.const 2048) (i32.const 65536)) (i32.store (i32.const 2052) (i32.const 100000000))

@@ -1,12 +1,19 @@
 //! What the runtime promises, shown with small guests: what they may do works, and what they must not do ends that one
 //! call with a typed error and nothing else.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 mod cache;
 mod calls;
 mod guest;
 mod install;
 mod limits;
 mod ports;
+mod wasi;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

@@ -240,7 +240,7 @@ async fn work_that_runs_out_of_time_ends_the_step_instead_of_telling_the_guest_a
     limits.job.hostcall_ms = 50;
     let runtime = runtime_with(limits);
     let plugin = install(&runtime, &starter()).await;
-    let power = Arc::new(Power(Mutex::default(), Some(Duration::from_secs(60))));
+    let power = Arc::new(Power(Mutex::default(), Some(Duration::from_mins(1))));
     let ports = Ports {
         power: power.clone(),
         ..Ports::denied()

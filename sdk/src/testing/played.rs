@@ -1,4 +1,4 @@
-//! The host's functions, with the names and types of the contract, answered by the [`Host`](super::Host) of the thread.
+//! The host's functions, with the names and types of the contract, answered by the [`Host`] of the thread.
 //!
 //! The capability modules of this crate call these natively. The crate `portico-testkit` connects the real runtime to
 //! them. A plugin's tests have no need of them.
@@ -248,6 +248,11 @@ pub mod log {
     use super::HOST;
     use crate::log::Level;
     use crate::testing::Line;
+
+    /// What was written so far, for a message about a plugin that failed.
+    pub fn lines() -> Vec<Line> {
+        HOST.with_borrow(|host| host.as_ref().map(|host| host.log.clone()).unwrap_or_default())
+    }
 
     /// `log.write`.
     pub fn write(level: Level, message: &str, fields: &[(String, String)]) {

@@ -62,15 +62,22 @@ fn answered<T>(result: Result<T, PluginError>) -> Result<T, Error> {
     }
 }
 
+/// Ends the test with what the plugin logged: the message of a panic is there.
 #[expect(
     clippy::panic,
     reason = "a test helper: a plugin that traps or breaks the contract fails the test"
 )]
 fn broken(failure: &PluginError) -> ! {
-    match failure {
-        PluginError::Trap { backtrace, .. } => panic!("the plugin failed: {failure}\n{backtrace}"),
-        _ => panic!("the plugin failed: {failure}"),
+    let mut text = format!("the plugin failed: {failure}");
+    for line in portico_sdk::testing::played::log::lines() {
+        text.push_str("\nlog: ");
+        text.push_str(&line.message);
     }
+    if let PluginError::Trap { backtrace, .. } = failure {
+        text.push('\n');
+        text.push_str(backtrace);
+    }
+    panic!("{text}")
 }
 
 impl Subject for Component {

@@ -21,20 +21,20 @@ macro_rules! same {
 }
 same!(bool, u8, u16, u32, u64, i64, f64, String, ());
 
-impl<A: Cross<B>, B> Cross<Vec<B>> for Vec<A> {
-    fn cross(self) -> Vec<B> {
+impl<T: Cross<U>, U> Cross<Vec<U>> for Vec<T> {
+    fn cross(self) -> Vec<U> {
         self.into_iter().map(Cross::cross).collect()
     }
 }
 
-impl<A: Cross<B>, B> Cross<Option<B>> for Option<A> {
-    fn cross(self) -> Option<B> {
+impl<T: Cross<U>, U> Cross<Option<U>> for Option<T> {
+    fn cross(self) -> Option<U> {
         self.map(Cross::cross)
     }
 }
 
-impl<A: Cross<B>, B, X: Cross<Y>, Y> Cross<Result<B, Y>> for Result<A, X> {
-    fn cross(self) -> Result<B, Y> {
+impl<T: Cross<U>, U, E: Cross<F>, F> Cross<Result<U, F>> for Result<T, E> {
+    fn cross(self) -> Result<U, F> {
         self.map(Cross::cross).map_err(Cross::cross)
     }
 }

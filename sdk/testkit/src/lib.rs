@@ -4,7 +4,7 @@
 //! everything that only the real thing shows. Here the component is installed and called by the real runtime: imports,
 //! description, settings schemas, templates with their samples, the markup policy, every limit. What it works on is the
 //! same host in memory, and what is done with it is called the same: [`Kit`] is a
-//! [`Stand`](portico_sdk::testing::Stand).
+//! [`Stand`].
 //!
 //! Plugins in any language are welcome: the kit knows components, not Rust.
 //!
@@ -152,8 +152,8 @@ impl DerefMut for Kit {
     }
 }
 
-/// The icons of the UI kit.
-fn icons() -> std::collections::BTreeSet<String> {
+/// The icons of the UI kit, for [`Kit::install`].
+pub fn icons() -> std::collections::BTreeSet<String> {
     // A list of words in quotes; that it is one is seen in the panel's own tests.
     let list = include_str!("../../../web/icons.json");
     list.split('"').skip(1).step_by(2).map(str::to_owned).collect()

@@ -4,20 +4,31 @@
 //! Needs `cargo xtask build` before.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use portico_runtime::{CallReport, Observer, RuntimeConfig};
 use portico_sdk::Error;
 use portico_sdk::jobs::Phase;
+use portico_sdk::snapshots::{self, Snapshot};
 use portico_sdk::testing::Ending;
 use portico_sdk::vm::State;
 use portico_testkit::Kit;
 use serde_json::json;
 
-fn load(id: &str) -> Kit {
+fn file(id: &str) -> PathBuf {
     let workspace = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace.join("target"), |path| workspace.join(path));
-    let file = target.join(format!("plugins/{id}.wasm"));
-    let mut kit = Kit::load(&file).unwrap_or_else(|error| {
+    target.join(format!("plugins/{id}.wasm"))
+}
+
+#[expect(
+    clippy::panic,
+    reason = "a helper of the tests: what cannot be loaded ends the test"
+)]
+fn load(id: &str) -> Kit {
+    let mut kit = Kit::load(file(id)).unwrap_or_else(|error| {
         panic!(
             "{error} ({:?}): is it built? `cargo xtask build`",
             std::error::Error::source(&error)
@@ -143,4 +154,41 @@ fn a_host_that_does_not_answer_is_told_to_the_panel() {
         kit.host.fail("vm.status", Error::Unavailable);
         assert_eq!(kit.get(""), Err(Error::Unavailable));
     }
+}
+
+/// The most linear memory that any call had, bytes.
+#[derive(Default)]
+struct Peak(AtomicUsize);
+
+impl Observer for Peak {
+    fn observe(&self, report: &CallReport<'_>) {
+        self.0.fetch_max(report.peak_memory, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_largest_page_never_grows_the_memory_it_starts_with() {
+    // What `cargo xtask build` gives every guest.
+    const START: usize = 2 << 20;
+    let peak = Arc::new(Peak::default());
+    let config = RuntimeConfig {
+        icons: portico_testkit::icons(),
+        observer: peak.clone(),
+        ..RuntimeConfig::default()
+    };
+    let mut kit = Kit::install(std::fs::read(file("snapshots")).unwrap(), config).unwrap();
+    kit.settings(&json!({ "quota": 100, "lifetime": "1d" }));
+    kit.host.snapshots = (0..100)
+        .map(|number| Snapshot {
+            name: format!("p20261124T{number:06}"),
+            description: "x".repeat(200),
+            time: kit.host.now,
+            with_memory: true,
+            parent: Some(format!("p20261124T{:06}", number - 1)),
+            phase: snapshots::Phase::Ready,
+            current: false,
+        })
+        .collect();
+    assert!(kit.html("").contains("100/100"));
+    assert_eq!(peak.0.load(Ordering::Relaxed), START);
 }

@@ -1,6 +1,6 @@
 // Starts the simulator and the panel before the first test, and ends them after the last.
 import { execFile, spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -18,7 +18,8 @@ const plugins = process.env.PORTICO_PLUGINS_DIR ?? join(target, "plugins");
 // Tasks of the cluster take a quarter of their time: quick, and still long enough to be seen under way.
 const TIME_SCALE = "4";
 
-export default async function setup() {
+export default async function setup(config) {
+  const { out } = config.metadata;
   const data = await mkdtemp(join(tmpdir(), "portico-browser-"));
   const children = [];
   const teardown = async () => {
@@ -41,10 +42,14 @@ export default async function setup() {
       const text = await readFile(join(seed, name), "utf8");
       await writeFile(join(data, name), text.replaceAll(/@([A-Z]+)@/g, (whole, word) => words[word] ?? whole));
     }
-    const config = join(data, "portico.toml");
-    await run(join(bin, "portico"), ["--config", config, "apply", join(data, "provider.toml"), "--yes"]);
+    const file = join(data, "portico.toml");
+    await run(join(bin, "portico"), ["--config", file, "apply", join(data, "provider.toml"), "--yes"]);
 
-    const panel = start(join(bin, "portico"), ["--config", config, "serve"], ["ignore", "ignore", "inherit"]);
+    // Some tests take the cluster away, and the panel says so: its log is beside the pictures, not among the results.
+    await mkdir(out, { recursive: true });
+    const log = await open(join(out, "panel.log"), "w");
+    const panel = start(join(bin, "portico"), ["--config", file, "serve"], ["ignore", "ignore", log.fd]);
+    await log.close();
     children.push(panel);
     const url = `http://127.0.0.1:${port}`;
     await ready(url, panel);

@@ -72,7 +72,7 @@ test("at full quota the button is dimmed with the reason, and the action starts 
   const button = page.getByRole("button", { name: "Take snapshot" });
   await expect(button).toHaveAttribute("aria-disabled", "true");
   await expect(button.locator(".portico-reason")).not.toBeEmpty();
-  await button.click();
+  await button.click({ force: true });
   await expect(page.getByRole("dialog")).toHaveCount(0);
 
   await page.evaluate((to) => {

@@ -58,7 +58,7 @@ pub(super) fn clear(data: &Path) -> anyhow::Result<()> {
 
 /// Writes everything. Returns the path of `portico.toml`.
 pub(super) fn write(root: &Path, data: &Path, cluster: &Cluster, port: u16) -> anyhow::Result<PathBuf> {
-    for folder in ["", "secrets", "mail", "state"] {
+    for folder in ["secrets", "mail"] {
         let folder = data.join(folder);
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;

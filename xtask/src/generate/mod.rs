@@ -70,10 +70,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the panel with the same selection as `cargo xtask test`, so that nothing is compiled twice.
+/// Builds the panel. The selection has the features of `cargo xtask test` switched on, so that nothing is compiled twice.
 fn panel(root: &Path) -> anyhow::Result<PathBuf> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--workspace", "--all-targets", "--quiet"])
+        .args(["build", "--workspace", "--bins", "--examples", "--quiet"])
         .current_dir(root)
         .stdout(std::io::stderr())
         .status()

@@ -85,9 +85,13 @@ fn text(rows: &[Row]) -> String {
         sum.failed += u64::from(row.outcome.is_failure() && row.tally.failed == 0);
     }
     let total: Duration = rows.iter().map(|row| row.time).sum();
-    text.push_str(&format!("{:<35} {:>9}\n\n", "", time(total)));
-    text.push_str(&format!("{} passed, {} failed\n", sum.passed, sum.failed));
-    text
+    text + &format!(
+        "{:<35} {:>9}\n\n{} passed, {} failed\n",
+        "",
+        time(total),
+        sum.passed,
+        sum.failed
+    )
 }
 
 fn time(time: Duration) -> String {

@@ -51,6 +51,10 @@ const INSTALL: TimeLimits = TimeLimits {
 /// [`TimeLimits`] itself would be wrong for two of the three.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names are the keys, which tell their unit"
+)]
 struct SomeTimes {
     cpu_ms: Option<u32>,
     wall_ms: Option<u32>,

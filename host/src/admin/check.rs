@@ -127,7 +127,7 @@ impl Admin {
             )),
             Some(major) => {
                 self.check_privileges(&client, major, places, approved, &mut report)
-                    .await
+                    .await;
             }
             None => report
                 .problems

@@ -82,8 +82,7 @@ fn plan_text(changes: &[Change], unchanged: usize) -> String {
         text.push_str(&change.to_string());
         text.push('\n');
     }
-    text.push_str(&format!("= {unchanged} unchanged\n"));
-    text
+    text + &format!("= {unchanged} unchanged\n")
 }
 
 /// The first passwords this command can read. Those it cannot, the panel tries itself when it needs them.

@@ -63,6 +63,10 @@ pub enum Command {
 
 /// `portico apply`.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a command line"
+)]
 pub struct ApplyArgs {
     /// The provider file.
     pub file: PathBuf,

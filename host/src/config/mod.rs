@@ -220,7 +220,7 @@ impl Config {
 }
 
 /// Notes a number that is out of its range.
-fn within<N: PartialOrd + fmt::Display>(
+fn within<N: PartialOrd + fmt::Display + Copy>(
     problems: &mut Vec<ConfigProblem>,
     key: &str,
     value: N,

@@ -156,7 +156,7 @@ mod tests {
         assert!(matches!(read(b""), SecretReadError::Empty));
         assert!(matches!(read(b"\n"), SecretReadError::Empty));
         assert!(matches!(read(b"\xff"), SecretReadError::NotText));
-        assert!(matches!(read(&[b'a'; 70_000]), SecretReadError::TooLarge));
+        assert!(matches!(read(&vec![b'a'; 70_000]), SecretReadError::TooLarge));
         let missing = SecretRef::File(folder.path().join("missing"));
         assert!(matches!(
             ProcessSecrets.read(&missing),

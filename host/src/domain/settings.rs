@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    fn settings(value: Value) -> Settings {
+    fn settings(value: &Value) -> Settings {
         Settings::new(value.as_object().unwrap().clone())
     }
 
@@ -131,7 +131,7 @@ mod tests {
     fn a_plugin_sees_its_settings_without_the_secrets() {
         let token = secret_value(&SecretRef::Env("CF_TOKEN".into()));
         let settings =
-            settings(json!({"zones": [{"name": "a", "token": token}], "ttl": 300, "odd": {"$secret": 7}}));
+            settings(&json!({"zones": [{"name": "a", "token": token}], "ttl": 300, "odd": {"$secret": 7}}));
         assert_eq!(
             settings.without_secrets(),
             json!({"zones": [{"name": "a"}], "ttl": 300})
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_secret_is_found_by_its_pointer_and_nothing_else_is() {
         let token = secret_value(&SecretRef::File("/run/token".into()));
-        let settings = settings(json!({"zones": [{"token": token}], "ttl": 300}));
+        let settings = settings(&json!({"zones": [{"token": token}], "ttl": 300}));
         assert_eq!(
             settings.secret("/zones/0/token"),
             Some(SecretRef::File("/run/token".into()))

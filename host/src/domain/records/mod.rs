@@ -62,7 +62,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    fn not_found(kind: &'static str, id: impl ToString) -> Self {
+    fn not_found(kind: &'static str, id: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound {
             kind,
             id: id.to_string(),

@@ -33,7 +33,7 @@ impl Records {
         if service.customer == *customer {
             Ok(service)
         } else {
-            Err(RecordError::not_found(Service::KIND, id))
+            Err(RecordError::not_found(Service::KIND, &id))
         }
     }
 
@@ -68,7 +68,7 @@ impl Records {
     /// customer's request.
     pub async fn service(&self, id: ServiceId) -> Result<Versioned<Service>, RecordError> {
         let found = self.store.load::<Service>(&service_key(id)).await?;
-        found.ok_or_else(|| RecordError::not_found(Service::KIND, id))
+        found.ok_or_else(|| RecordError::not_found(Service::KIND, &id))
     }
 
     /// All services, by id. For the provider.
@@ -86,7 +86,7 @@ impl Records {
         cluster: &ClusterId,
         vmid: Vmid,
     ) -> Result<Versioned<Service>, RecordError> {
-        let not_found = || RecordError::not_found(Service::KIND, format!("{cluster}/{vmid}"));
+        let not_found = || RecordError::not_found(Service::KIND, &format!("{cluster}/{vmid}"));
         let index = self
             .store
             .get(Table::ServiceMachines, &machine_key(cluster, vmid))

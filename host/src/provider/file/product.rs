@@ -30,22 +30,21 @@ fn plan(mut table: TableReader<'_, '_>) -> Option<Plan> {
     let memory_mib = table.integer("memory_mib", 16..=16_777_216);
     let system_disk = table.table("system_disk").and_then(disk);
     let additional_disk = table.opt_table("additional_disk").and_then(disk);
-    let network = match table.opt_table("network") {
-        Some(table) => network(table),
-        None => Some(NetworkPlan {
-            rate_mbps: None,
-            bridge: None,
-            vlan: None,
-            firewall: true,
-        }),
-    };
+    let network = table.opt_table("network").map(network);
+    // Without a word about it the adapter is filtered: a rule that does nothing is worse than one flag more.
+    let network = network.unwrap_or(NetworkPlan {
+        rate_mbps: None,
+        bridge: None,
+        vlan: None,
+        firewall: true,
+    });
     table.finish();
     Some(Plan {
         cores: cores?,
         memory_mib: memory_mib?,
         system_disk: system_disk?,
         additional_disk,
-        network: network?,
+        network,
     })
 }
 
@@ -65,7 +64,7 @@ fn disk(mut table: TableReader<'_, '_>) -> Option<DiskPlan> {
     })
 }
 
-fn network(mut table: TableReader<'_, '_>) -> Option<NetworkPlan> {
+fn network(mut table: TableReader<'_, '_>) -> NetworkPlan {
     let rate_mbps = table.opt_rate("rate_mbps");
     let bridge = table.opt_text("bridge");
     // PVE: `[-_.\w\d]+`; a comma or an equals sign would change other keys of the adapter.
@@ -87,12 +86,12 @@ fn network(mut table: TableReader<'_, '_>) -> Option<NetworkPlan> {
         .and_then(|tag| u16::try_from(tag).ok());
     let firewall = table.opt_flag("firewall").unwrap_or(true);
     table.finish();
-    Some(NetworkPlan {
+    NetworkPlan {
         rate_mbps,
         bridge,
         vlan,
         firewall,
-    })
+    }
 }
 
 fn settings(table: TableReader<'_, '_>) -> BTreeMap<crate::domain::PluginId, Settings> {

@@ -1,24 +1,27 @@
 //! Reads TOML tables key by key and collects every problem instead of stopping at the first.
 //!
+//! `values` reads what is taken as it is (settings, references to secrets), `words` has what messages say.
+//!
 //! Serde would stop at the first wrong value and know neither its line in an array of tables nor a remedy.
+
+mod values;
+mod words;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde_json::{Map, Value};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
+use self::values::{collect_lines, json_table, secret_in};
+pub(super) use self::words::{closest, quoted};
+use self::words::{describe, example};
 use super::problem::Problem;
-use crate::domain::settings::{SECRET_KEY, secret_value};
 use crate::domain::{SecretRef, Settings};
-
-/// How deep settings may nest.
-const MAX_DEPTH: usize = 32;
 
 /// How to write a secret, for hints.
 const SECRET_FORM: &str = "write `{ env = \"NAME\" }` or `{ file = \"path\" }`";
@@ -43,7 +46,7 @@ impl<'a> Source<'a> {
     /// The line of a byte offset, from 1.
     pub(super) fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        before.iter().filter(|&&byte| byte == b'\n').count() + 1
+        before.split(|&byte| byte == b'\n').count()
     }
 
     /// Notes a problem.
@@ -143,20 +146,20 @@ impl<'s, 'i> TableReader<'s, 'i> {
         self.report(key, format!("must be {wanted}, not {}", describe(value)), "");
     }
 
-    fn required<T>(&mut self, key: &'static str, value: Option<Option<T>>) -> Option<T> {
-        if value.is_none() {
+    /// Passes a value on, and notes when its key is not there. A value that is there and wrong is noted already.
+    fn required<T>(&mut self, key: &'static str, value: Option<T>) -> Option<T> {
+        if !self.has(key) {
             self.report(key, "is missing", format!("add `{key}`"));
         }
-        value.flatten()
+        value
     }
 
-    // The inner option is none when the value was there and wrong, which is already noted.
-
-    fn text_if_there(&mut self, key: &'static str) -> Option<Option<String>> {
+    /// A text that may be left out.
+    pub(super) fn opt_text(&mut self, key: &'static str) -> Option<String> {
         let value = self.find(key)?.get_ref();
         let Some(text) = value.as_str() else {
             self.wrong_type(key, "a text", value);
-            return Some(None);
+            return None;
         };
         // Names end up in pages, mails and terminals.
         if text.chars().any(char::is_control) {
@@ -165,37 +168,36 @@ impl<'s, 'i> TableReader<'s, 'i> {
                 "has control characters in it",
                 "remove line ends, tabs and the like",
             );
-            return Some(None);
+            return None;
         }
         if text.is_empty() || text.len() > 500 {
             self.report(key, "must have 1 to 500 characters", "");
-            return Some(None);
+            return None;
         }
-        Some(Some(text.to_owned()))
-    }
-
-    /// A text that may be left out.
-    pub(super) fn opt_text(&mut self, key: &'static str) -> Option<String> {
-        self.text_if_there(key).flatten()
+        Some(text.to_owned())
     }
 
     /// A text that must be there.
     pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
-        let value = self.text_if_there(key);
+        let value = self.opt_text(key);
         self.required(key, value)
     }
 
-    fn parsed_if_there<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Option<Option<T>> {
-        let Some(text) = self.text_if_there(key)? else {
-            return Some(None);
-        };
-        match text.parse() {
-            Ok(value) => Some(Some(value)),
+    /// A value of a checked type that may be left out.
+    pub(super) fn opt_parsed<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Option<T> {
+        match self.opt_text(key)?.parse() {
+            Ok(value) => Some(value),
             Err(error) => {
                 self.report_form(key, &error);
-                Some(None)
+                None
             }
         }
+    }
+
+    /// A value of a checked type that must be there.
+    pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Option<T> {
+        let value = self.opt_parsed(key);
+        self.required(key, value)
     }
 
     /// Error texts of checked types read `what is wrong: what to write`.
@@ -205,18 +207,8 @@ impl<'s, 'i> TableReader<'s, 'i> {
         self.report(key, format!("is wrong: {message}"), hint);
     }
 
-    /// A value of a checked type that may be left out.
-    pub(super) fn opt_parsed<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Option<T> {
-        self.parsed_if_there(key).flatten()
-    }
-
-    /// A value of a checked type that must be there.
-    pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Option<T> {
-        let value = self.parsed_if_there(key);
-        self.required(key, value)
-    }
-
-    fn integer_if_there(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<Option<u32>> {
+    /// A whole number that may be left out.
+    pub(super) fn opt_integer(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let value = self.find(key)?.get_ref();
         let number = value
             .as_integer()
@@ -230,28 +222,22 @@ impl<'s, 'i> TableReader<'s, 'i> {
                 value,
             );
         }
-        Some(number)
+        number
     }
 
     /// A whole number that must be there.
     pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
-        let value = self.integer_if_there(key, range);
+        let value = self.opt_integer(key, range);
         self.required(key, value)
-    }
-
-    /// A whole number that may be left out.
-    pub(super) fn opt_integer(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
-        self.integer_if_there(key, range).flatten()
     }
 
     /// A number with or without a fraction, over 0, that may be left out.
     pub(super) fn opt_rate(&mut self, key: &'static str) -> Option<f64> {
         let value = self.find(key)?.get_ref();
-        let text = value
-            .as_integer()
-            .filter(|number| number.radix() == 10)
-            .map(|number| number.as_str());
-        let text = text.or_else(|| value.as_float().map(|number| number.as_str()));
+        let integer = value.as_integer().filter(|number| number.radix() == 10);
+        let text = integer
+            .map(DeInteger::as_str)
+            .or_else(|| value.as_float().map(DeFloat::as_str));
         let number = text.and_then(|text| text.replace('_', "").parse::<f64>().ok());
         let number = number.filter(|&number| number > 0.0 && number <= 1_000_000.0);
         if number.is_none() {
@@ -286,7 +272,7 @@ impl<'s, 'i> TableReader<'s, 'i> {
             return Vec::new();
         };
         let mut list = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let at = item.span().start;
             let path = self.key_path(key);
             match item.get_ref().as_str().map(str::parse::<T>) {
@@ -461,7 +447,7 @@ impl<'s, 'i> TableReader<'s, 'i> {
 
     /// Ends the reading: keys that nobody asked for are problems.
     pub(super) fn finish(self) {
-        for (key, value) in self.table {
+        for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
                 continue;
@@ -470,222 +456,8 @@ impl<'s, 'i> TableReader<'s, 'i> {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("known keys are {}", quoted(&self.known)),
             };
-            let _ = value;
             self.source
                 .report(key.span().start, &self.key_path(name), "is not a known key", hint);
         }
-    }
-}
-
-/// What to write, for keys whose type comes from elsewhere and whose errors have no remedy.
-fn example(key: &str) -> &'static str {
-    match key {
-        "email" => "write one such as `anna@example.com`",
-        "endpoints" => "write one URL a node, `https://HOST:8006`",
-        "ipv4" => "write addresses with their prefix, such as `192.0.2.10/24`",
-        "ipv6" => "write addresses with their prefix, such as `2001:db8::10/64`",
-        "gateway4" => "write one such as `192.0.2.1`",
-        "gateway6" => "write one such as `fe80::1`",
-        "dns" => "write addresses, such as `192.0.2.53`",
-        _ => "",
-    }
-}
-
-/// Lists words in backticks.
-pub(super) fn quoted<T: Display>(words: &[T]) -> String {
-    words
-        .iter()
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// What a value is, for messages. Texts are not repeated: they may be what should not be shown.
-fn describe(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(_) => "a text".to_owned(),
-        DeValue::Integer(number) => format!("`{number}`"),
-        DeValue::Float(number) => format!("`{number}`"),
-        DeValue::Boolean(flag) => format!("`{flag}`"),
-        DeValue::Datetime(_) => "a date".to_owned(),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
-    }
-}
-
-/// Reads `{ env = "NAME" }` or `{ file = "path" }`.
-fn secret_in(source: &Source<'_>, table: &DeTable<'_>) -> Option<SecretRef> {
-    if table.len() != 1 {
-        return None;
-    }
-    let text = |key: &str| {
-        table
-            .get(key)
-            .and_then(|value| value.get_ref().as_str())
-            .filter(|text| !text.is_empty())
-    };
-    if let Some(name) = text("env") {
-        let good = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        return good.then(|| SecretRef::Env(name.to_owned()));
-    }
-    text("file").map(|path| SecretRef::File(source.path(path)))
-}
-
-fn json_table(source: &Source<'_>, table: &DeTable<'_>, path: &str, depth: usize) -> Map<String, Value> {
-    let mut object = Map::new();
-    for (key, value) in table {
-        let name = key.get_ref().to_string();
-        let path = format!("{path}.{name}");
-        if name == SECRET_KEY {
-            source.report(
-                key.span().start,
-                &path,
-                "is a key the panel keeps for itself",
-                SECRET_FORM,
-            );
-            continue;
-        }
-        if let Some(value) = json_value(source, value.get_ref(), &path, value.span(), depth) {
-            object.insert(name, value);
-        }
-    }
-    object
-}
-
-fn json_value(
-    source: &Source<'_>,
-    value: &DeValue<'_>,
-    path: &str,
-    span: Range<usize>,
-    depth: usize,
-) -> Option<Value> {
-    if depth > MAX_DEPTH {
-        source.report(
-            span.start,
-            path,
-            "nests too deep",
-            format!("settings may nest {MAX_DEPTH} levels"),
-        );
-        return None;
-    }
-    Some(match value {
-        DeValue::String(text) => Value::String(text.to_string()),
-        DeValue::Boolean(flag) => Value::Bool(*flag),
-        DeValue::Integer(number) => {
-            let parsed = i64::from_str_radix(&number.as_str().replace('_', ""), number.radix());
-            let Ok(parsed) = parsed else {
-                source.report(span.start, path, "is too large a number", "");
-                return None;
-            };
-            Value::from(parsed)
-        }
-        DeValue::Float(number) => {
-            let parsed = number
-                .as_str()
-                .replace('_', "")
-                .parse::<f64>()
-                .ok()
-                .and_then(serde_json::Number::from_f64);
-            let Some(parsed) = parsed else {
-                source.report(
-                    span.start,
-                    path,
-                    "is not a number that settings can hold",
-                    "write a finite number",
-                );
-                return None;
-            };
-            Value::Number(parsed)
-        }
-        DeValue::Datetime(date) => Value::String(date.to_string()),
-        DeValue::Array(items) => Value::Array(
-            items
-                .iter()
-                .enumerate()
-                .filter_map(|(index, item)| {
-                    json_value(
-                        source,
-                        item.get_ref(),
-                        &format!("{path}[{index}]"),
-                        item.span(),
-                        depth + 1,
-                    )
-                })
-                .collect(),
-        ),
-        DeValue::Table(table) => match secret_in(source, table) {
-            Some(secret) => secret_value(&secret),
-            None => Value::Object(json_table(source, table, path, depth + 1)),
-        },
-    })
-}
-
-fn collect_lines(
-    source: &Source<'_>,
-    table: &DeTable<'_>,
-    prefix: &str,
-    depth: usize,
-    lines: &mut BTreeMap<String, usize>,
-) {
-    if depth > MAX_DEPTH {
-        return;
-    }
-    for (key, value) in table {
-        let path = if prefix.is_empty() {
-            key.get_ref().to_string()
-        } else {
-            format!("{prefix}.{}", key.get_ref())
-        };
-        if let Some(table) = value.get_ref().as_table() {
-            collect_lines(source, table, &path, depth + 1, lines);
-        }
-        lines.insert(path, source.line(key.span().start));
-    }
-}
-
-/// The known word nearest to `word`, if it is near enough to be a slip of the pen.
-pub(super) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let near = known
-        .iter()
-        .map(|&candidate| (distance(word, candidate), candidate))
-        .min()?;
-    (near.0 <= 2.max(word.len() / 3)).then_some(near.1)
-}
-
-/// Levenshtein's distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().take(100).collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, character) in left.chars().take(100).enumerate() {
-        let mut next = vec![index + 1];
-        for (column, (&other, window)) in right.iter().zip(row.windows(2)).enumerate() {
-            let &[diagonal, above] = window else { continue };
-            let before = next.get(column).copied().unwrap_or(usize::MAX - 1);
-            next.push(
-                (diagonal + usize::from(other != character))
-                    .min(above + 1)
-                    .min(before + 1),
-            );
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_of_the_pen_finds_the_key() {
-        assert_eq!(
-            closest("tokn_id", &["id", "token_id", "token_secret"]),
-            Some("token_id")
-        );
-        assert_eq!(closest("zzzzzz", &["id", "token_id"]), None);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

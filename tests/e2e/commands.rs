@@ -96,21 +96,34 @@ fn both_plugins_are_inspected_and_have_no_wasi() {
             "{plugin}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+        let row = |first: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(first)?.strip_prefix(' '))
+                .map(str::trim)
+        };
         for import in imports {
-            assert!(
-                text.contains(&format!("portico:plugin/{import}@0.1.0")),
-                "{plugin} {import}: {text}"
-            );
+            assert!(row(import).is_some(), "{plugin} {import}: {text}");
         }
         for scope in scopes {
             assert!(text.contains(scope), "{plugin} {scope}: {text}");
         }
-        assert!(!text.contains("wasi:"), "{plugin}: {text}");
-        let digest = text
-            .split_whitespace()
-            .find(|word| word.trim_start_matches("sha256:").len() == 64);
-        assert!(digest.is_some(), "{plugin}: {text}");
-        assert!(text.contains("KiB") || text.contains("bytes"), "{plugin}: {text}");
+        assert_eq!(row("wasi:"), Some("none"), "{plugin}: {text}");
+        assert!(
+            !text.contains("wasi:cli") && !text.contains("wasi:io"),
+            "{plugin}: {text}"
+        );
+        let digest = row("digest:").unwrap();
+        assert!(
+            digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{plugin}: {text}"
+        );
+        let size = std::fs::metadata(&file).unwrap().len();
+        assert_eq!(
+            row("size:"),
+            Some(format!("{size} bytes").as_str()),
+            "{plugin}: {text}"
+        );
+        assert!(row("needs:").unwrap().contains("memories"), "{plugin}: {text}");
     }
 }
 

@@ -59,7 +59,7 @@ async fn a_bad_file_is_refused_with_its_place_and_nothing_is_changed() {
     let cases = [
         ("quota = 3", "quota = \"three\"", "quota"),
         ("quota = 3", "quotum = 3", "quotum"),
-        ("\"snapshots:*\"", "\"snapshots:fly\"", "snapshots:fly"),
+        ("\"snapshots:*\"", "\"snapshots:fly\"", "`fly`"),
         ("customer = \"ben\"", "customer = \"bert\"", "bert"),
         ("cores = 2", "cores = 0", "cores"),
         ("vmid = 101", "vmid = 100", "100"),

@@ -107,7 +107,7 @@ async fn proxmox_down_gives_something_went_wrong_with_a_request_id_and_recovers_
     // The rest of the panel stays.
     let services = browser.get("/services").await.unwrap();
     assert!(
-        services.status == 200 && services.says("Unknown"),
+        services.status == 200 && services.says("web1.example.net"),
         "{}",
         services.text()
     );

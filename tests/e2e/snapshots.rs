@@ -45,7 +45,7 @@ async fn a_snapshot_is_taken_listed_rolled_back_to_and_removed() {
         .unwrap();
     assert_eq!(row[0], "Before <the> upgrade");
     assert!(
-        row[2].starts_with("23:59:") || row[2] == "1 day 00:00:00",
+        row[2].starts_with("0 days 23:59:") || row[2] == "1 day 00:00:00",
         "{row:?}"
     );
     assert!(page.says("Snapshots 1/3"), "{}", page.text());

@@ -63,7 +63,6 @@ impl Browser {
             Method::POST,
             "/login",
             &[("email", email), ("password", password)],
-            true,
         )
         .await
     }
@@ -73,7 +72,7 @@ impl Browser {
     /// # Errors
     /// When the panel does not answer, or redirects in circles.
     pub async fn get(&self, path: &str) -> anyhow::Result<Page> {
-        let page = self.send(Method::GET, path, &[], true).await?;
+        let page = self.send(Method::GET, path, &[]).await?;
         self.follow(page).await
     }
 
@@ -91,7 +90,7 @@ impl Browser {
     /// # Errors
     /// When the panel does not answer.
     pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Page> {
-        self.send(Method::POST, path, form, true).await
+        self.send(Method::POST, path, form).await
     }
 
     /// Sends a form and follows where it leads.
@@ -129,19 +128,10 @@ impl Browser {
         cookies.insert(name.to_owned(), value.to_owned());
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        form: &[(&str, &str)],
-        own: bool,
-    ) -> anyhow::Result<Page> {
+    async fn send(&self, method: Method, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Page> {
         let mut request = self.request(method.clone(), path);
         if method == Method::POST {
-            request = request.form(form);
-            if own {
-                request = request.header(ORIGIN, &self.origin);
-            }
+            request = request.form(form).header(ORIGIN, &self.origin);
         }
         self.take(request, path).await
     }
@@ -200,7 +190,7 @@ impl Browser {
                 return Ok(page);
             };
             let to = to.to_owned();
-            page = self.send(Method::GET, &to, &[], true).await?;
+            page = self.send(Method::GET, &to, &[]).await?;
         }
         bail!("`{}` redirects in circles", page.path);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Time that one call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,15 +31,67 @@ impl TimeLimits {
     }
 }
 
+const PAGE: TimeLimits = TimeLimits {
+    cpu_ms: 250,
+    wall_ms: 10_000,
+    hostcall_ms: 5_000,
+};
+const JOB: TimeLimits = TimeLimits {
+    cpu_ms: 1_000,
+    wall_ms: 60_000,
+    hostcall_ms: 30_000,
+};
+const INSTALL: TimeLimits = TimeLimits {
+    cpu_ms: 2_000,
+    wall_ms: 5_000,
+    hostcall_ms: 1_000,
+};
+
+/// Times of which some are left out. What is left out differs between page, job and install, so that a default of
+/// [`TimeLimits`] itself would be wrong for two of the three.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SomeTimes {
+    cpu_ms: Option<u32>,
+    wall_ms: Option<u32>,
+    hostcall_ms: Option<u32>,
+}
+
+impl SomeTimes {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D, default: TimeLimits) -> Result<TimeLimits, D::Error> {
+        let some = Self::deserialize(deserializer)?;
+        Ok(TimeLimits {
+            cpu_ms: some.cpu_ms.unwrap_or(default.cpu_ms),
+            wall_ms: some.wall_ms.unwrap_or(default.wall_ms),
+            hostcall_ms: some.hostcall_ms.unwrap_or(default.hostcall_ms),
+        })
+    }
+}
+
+fn page_times<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeLimits, D::Error> {
+    SomeTimes::read(deserializer, PAGE)
+}
+
+fn job_times<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeLimits, D::Error> {
+    SomeTimes::read(deserializer, JOB)
+}
+
+fn install_times<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeLimits, D::Error> {
+    SomeTimes::read(deserializer, INSTALL)
+}
+
 /// The bounds of the runtime. The defaults suit Rust plugins; components with an interpreter in them need more memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Time for a page or an action. Default 250 ms CPU, 10 s in all, 5 s for a host call.
+    #[serde(deserialize_with = "page_times")]
     pub page: TimeLimits,
     /// Time for a step of a job. Default 1 s CPU, 60 s in all, 30 s for a host call.
+    #[serde(deserialize_with = "job_times")]
     pub job: TimeLimits,
     /// Time for `describe` and for `templates` at install. Default 2 s CPU, 5 s in all.
+    #[serde(deserialize_with = "install_times")]
     pub install: TimeLimits,
     /// Interval at which CPU time is checked and a busy guest lets others run, milliseconds, 1…100. Default 5.
     pub tick_ms: u32,
@@ -112,21 +164,9 @@ impl Default for BreakerLimits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            page: TimeLimits {
-                cpu_ms: 250,
-                wall_ms: 10_000,
-                hostcall_ms: 5_000,
-            },
-            job: TimeLimits {
-                cpu_ms: 1_000,
-                wall_ms: 60_000,
-                hostcall_ms: 30_000,
-            },
-            install: TimeLimits {
-                cpu_ms: 2_000,
-                wall_ms: 5_000,
-                hostcall_ms: 1_000,
-            },
+            page: PAGE,
+            job: JOB,
+            install: INSTALL,
             tick_ms: 5,
             memory_bytes: 32 << 20,
             memories: 2,
@@ -253,5 +293,14 @@ mod tests {
         assert!(serde_json::from_str::<Limits>(r#"{"memory": 1}"#).is_err());
         let limits: Limits = serde_json::from_str(r#"{"pool_size": 3}"#).unwrap();
         assert_eq!(limits.pool_size, 3);
+    }
+
+    #[test]
+    fn a_time_that_is_left_out_keeps_the_default_of_its_kind() {
+        let limits: Limits = serde_json::from_str(r#"{"job": {"wall_ms": 7}, "page": {}}"#).unwrap();
+        assert_eq!(limits.page, Limits::default().page);
+        assert_eq!(limits.job.wall_ms, 7);
+        assert_eq!(limits.job.cpu_ms, Limits::default().job.cpu_ms);
+        assert!(serde_json::from_str::<Limits>(r#"{"job": {"wall": 7}}"#).is_err());
     }
 }

@@ -169,7 +169,7 @@ async fn a_reset_ends_the_sessions_and_the_old_password() {
         address: "192.0.2.1".parse().unwrap(),
         user_agent: "test",
     };
-    sessions.start(&account, epoch, client).await.unwrap();
+    sessions.start(&epoch, None, client).await.unwrap();
     assert_eq!(sessions.list(&account).await.unwrap().len(), 1);
 
     let by_email = AdminRequest::ResetUser {

@@ -319,7 +319,7 @@ async fn while_a_panel_runs_the_commands_go_through_it_and_else_to_the_store() {
     std::fs::write(folder.path("provider.toml"), changed).unwrap();
     let ran = folder.apply(&["--yes"]).await;
     assert_eq!(
-        ran.out, "~ product `basic`\n    title: Basic → Small\n= 3 unchanged\n",
+        ran.out, "~ product `basic`\n    title: Basic → Small\n= 4 unchanged\n",
         "{ran:?}"
     );
 

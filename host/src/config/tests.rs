@@ -117,6 +117,14 @@ fn relative_paths_start_from_the_folder_of_the_file() {
 }
 
 #[test]
+fn one_time_limit_can_be_set_by_itself() {
+    let config = parse("[limits.job]\nwall_ms = 90000\n").unwrap();
+    let mut expected = portico_runtime::Limits::default();
+    expected.job.wall_ms = 90_000;
+    assert_eq!(config.limits, expected);
+}
+
+#[test]
 fn http_is_allowed_on_the_machine_itself_only() {
     for good in [
         "http://localhost:8080",

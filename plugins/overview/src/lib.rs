@@ -43,7 +43,7 @@ impl Feature for Overview {
             .button(
                 Button::action("Reboot", "refresh", "reboot")
                     .order(30)
-                    .tone(Tone::Warning)
+                    .tone(Tone::Neutral)
                     .permission("reboot")
                     .needs(Needs::Running)
                     .idle()

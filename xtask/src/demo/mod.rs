@@ -180,10 +180,11 @@ fn programs(root: &Path, release: bool) -> anyhow::Result<Programs> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).args([
         // All of the workspace, as the tests do: another selection could give the dependencies other features, and
-        // they would be compiled a second time.
+        // they would be compiled a second time. The examples are what makes cargo switch on the tests' features.
         "build",
         "--workspace",
         "--bins",
+        "--examples",
     ]);
     if release {
         command.arg("--release");

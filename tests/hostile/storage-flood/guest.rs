@@ -20,7 +20,10 @@ impl Feature for Probe {
         mark();
         if request.method == portico_sdk::Method::Get {
             let kept = storage::service().list::<String>("flood", None, 100)?;
-            return say(format!("kept {}", kept.iter().map(|entry| entry.value.len()).sum::<usize>()));
+            return say(format!(
+                "kept {}",
+                kept.iter().map(|entry| entry.value.len()).sum::<usize>()
+            ));
         }
         let block = "x".repeat(60_000);
         for number in 0..100 {

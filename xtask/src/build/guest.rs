@@ -94,9 +94,7 @@ pub fn compile(toolchain: &Toolchain, crates: &[GuestCrate]) -> anyhow::Result<V
     let (folders, crates): (Vec<_>, Vec<_>) = crates
         .iter()
         .partition(|guest| member(guest).is_some_and(|member| member.guest_examples() > 0));
-    let (ours, others): (Vec<_>, Vec<_>) = crates
-        .into_iter()
-        .partition(|guest| member(guest).is_some());
+    let (ours, others): (Vec<_>, Vec<_>) = crates.into_iter().partition(|guest| member(guest).is_some());
 
     let mut modules = Vec::new();
     for guest in folders {

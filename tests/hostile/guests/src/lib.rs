@@ -33,7 +33,9 @@ impl Template for Line {
     const SOURCE: &'static str = "<p>{{ text }}</p>";
 
     fn samples() -> Vec<Self> {
-        vec![Self { text: "sample".into() }]
+        vec![Self {
+            text: "sample".into(),
+        }]
     }
 }
 
@@ -78,7 +80,10 @@ pub struct Residue {
 /// Grows the memory as far as the host lets it and looks through all of it.
 #[cfg(target_arch = "wasm32")]
 pub fn look(most_bytes: usize) -> Residue {
-    #![expect(unsafe_code, reason = "reads memory that this instance owns and nothing has written to")]
+    #![expect(
+        unsafe_code,
+        reason = "reads memory that this instance owns and nothing has written to"
+    )]
     use core::arch::wasm32::{memory_grow, memory_size};
     const PAGE: usize = 64 << 10;
     let old = memory_size::<0>() * PAGE;
@@ -96,7 +101,11 @@ pub fn look(most_bytes: usize) -> Residue {
             }
             // SAFETY: as above; the block ends below the end.
             let block = unsafe { core::slice::from_raw_parts(at as *const u8, 16) };
-            if block.iter().zip(HIDDEN).all(|(byte, hidden)| byte ^ MASK == hidden) {
+            if block
+                .iter()
+                .zip(HIDDEN)
+                .all(|(byte, hidden)| byte ^ MASK == hidden)
+            {
                 found.marks += 1;
             }
         }

@@ -22,13 +22,13 @@ pub(crate) fn component(id: &str, module: &Module, page: &str) -> Vec<u8> {
     let (package, _) = resolve.push_dir(&wit).expect("wit/ parses");
     let world = resolve
         .select_world(&[package], Some("feature"))
-        .expect("world `feature`");
-    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).expect("metadata");
-    let encoder = ComponentEncoder::default()
+        .expect("the world");
+    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8, false).expect("metadata");
+    ComponentEncoder::default()
         .validate(true)
         .module(&bytes)
-        .expect("it fits the world");
-    encoder.encode().unwrap_or_else(|error| panic!("{id}: {error:#}"))
+        .expect("it has a world")
+        .encode().unwrap_or_else(|error| panic!("{id}: {error:#}"))
 }
 
 /// The core module of it.

@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use portico_host::admin::{Admin, AdminAnswer, AdminFailure, AdminRequest, ApplyRequest};
+use portico_host::admin::protocol::ApplyRequest;
+use portico_host::admin::{Admin, AdminAnswer, AdminFailure, AdminRequest};
 use portico_host::config::Config;
 use portico_host::serve::Panel;
 use portico_host::web::{self, Peer};
@@ -118,9 +119,7 @@ impl Stage {
                 name: "provider.toml".to_owned(),
                 folder: self.folder.path().to_owned(),
                 allow_remove_services: false,
-                passwords: BTreeMap::from_iter(
-                    ["anna", "ben"].map(|_| (String::new(), portico_host::admin::Password::new(PASSWORD))),
-                ),
+                passwords: BTreeMap::new(),
                 agreed,
             })
         };

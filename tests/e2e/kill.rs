@@ -240,7 +240,7 @@ async fn killed_at_random_moments_no_job_is_lost_and_nothing_is_done_twice() {
         sent.insert(vmid, worker.await.unwrap());
     }
     for vmid in VMS {
-        until_within(Duration::from_secs(120), "every job has ended", async || {
+        until_within(Duration::from_mins(2), "every job has ended", async || {
             Ok(is_idle(&stream.browser, vmid).await.then_some(()))
         })
         .await

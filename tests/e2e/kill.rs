@@ -3,6 +3,9 @@
 //! Customers press buttons on several services at once while the panel's process is killed and started again, over and
 //! over, a random while after one of their requests was sent: in the middle of the request, before or after a step was
 //! stored, while Proxmox is asked, while its answer is on the way, while a task runs. The simulator lives on and counts.
+//! It answers slowly, so that kills come while the panel waits for it, and it cuts some connections before or after it has
+//! begun a task, so that the panel is killed while it looks for a task of which it does not know whether it exists.
+//!
 //! At the end:
 //!
 //! - every job that was acknowledged (303) is in the activity log, and every job has exactly one end, a good one;
@@ -26,7 +29,7 @@ use portico_tests::customer::Line;
 use portico_tests::wait::until_within;
 use portico_tests::world::{at, service};
 use portico_tests::{Browser, Setup, World};
-use pve_sim::{Control, Effect, Scenario};
+use pve_sim::{Control, Effect, Fault, Moment, Scenario};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::Notify;
@@ -36,6 +39,8 @@ use tokio::time::Instant;
 const VMS: [u32; 8] = [200, 201, 202, 203, 210, 211, 212, 213];
 /// How long after a request the kill comes, milliseconds.
 const MOMENTS: std::ops::Range<u64> = 5..400;
+/// How long the simulator lets every request wait, milliseconds.
+const LATENCY: u64 = 40;
 /// Snapshots a worker lets a VM have.
 const MOST: usize = 4;
 /// Names of snapshots have whole seconds: that long after the last job of a VM the next name is another one than that of
@@ -80,6 +85,7 @@ quota = 50
         scenario: Scenario::from_toml(&scenario).unwrap(),
         provider,
         retries: 20,
+        log: "error,portico_host::jobs=info",
         ..base
     }
 }
@@ -156,6 +162,30 @@ async fn press(stream: Arc<Stream>, vmid: u32, mut random: StdRng) -> Sent {
     sent
 }
 
+/// A connection that breaks around the beginning of a task.
+fn cut(random: &mut StdRng) -> Fault {
+    let vm = "/nodes/{node}/qemu/{vmid}";
+    let calls = [
+        ("POST", format!("{vm}/snapshot")),
+        ("POST", format!("{vm}/snapshot/{{snapname}}/rollback")),
+        ("DELETE", format!("{vm}/snapshot/{{snapname}}")),
+        ("POST", format!("{vm}/status/start")),
+    ];
+    let (method, path) = calls[random.random_range(0..calls.len())].clone();
+    let moment = if random.random_bool(0.7) {
+        Moment::AfterEffect
+    } else {
+        Moment::BeforeEffect
+    };
+    Fault::Cut {
+        method: Some(method.to_owned()),
+        path: Some(path),
+        vmid: None,
+        moment,
+        times: 1,
+    }
+}
+
 /// Whether the panel answers and no job of the service is under way.
 async fn is_idle(browser: &Browser, vmid: u32) -> bool {
     match browser.fragment(&at(vmid, "-/live?plugin=overview")).await {
@@ -189,20 +219,28 @@ async fn killed_at_random_moments_no_job_is_lost_and_nothing_is_done_twice() {
             ))
         })
         .collect();
+    world.pve().inject(Fault::Latency {
+        milliseconds: LATENCY,
+        path: None,
+    });
     for _ in 0..kills {
+        if random.random_bool(0.5) {
+            world.pve().inject(cut(&mut random));
+        }
         // When all services are at work, nothing is sent: the kill then comes while tasks run.
         let _ = tokio::time::timeout(Duration::from_secs(2), stream.sent.notified()).await;
         tokio::time::sleep(Duration::from_millis(random.random_range(MOMENTS))).await;
         world.kill().await.unwrap();
         world.restart().await.unwrap();
     }
+    world.pve().clear_faults();
     stream.over.store(true, Ordering::Relaxed);
     let mut sent = BTreeMap::new();
     for (vmid, worker) in VMS.into_iter().zip(workers) {
         sent.insert(vmid, worker.await.unwrap());
     }
     for vmid in VMS {
-        until_within(Duration::from_secs(120), "every job has ended", async || {
+        until_within(Duration::from_mins(2), "every job has ended", async || {
             Ok(is_idle(&stream.browser, vmid).await.then_some(()))
         })
         .await
@@ -213,6 +251,11 @@ async fn killed_at_random_moments_no_job_is_lost_and_nothing_is_done_twice() {
         begun.elapsed().as_secs(),
         stream.acknowledged.load(Ordering::Relaxed),
         stream.unknown.load(Ordering::Relaxed),
+    );
+    let log = std::fs::read_to_string(world.folder().join("panel.log")).unwrap();
+    eprintln!(
+        "{} tasks were found again after a restart",
+        log.matches("adopted a task").count()
     );
     let mut total = 0;
     for vmid in VMS {

@@ -32,7 +32,7 @@ impl Browser {
         let http = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()
             .context("there is no HTTP client")?;
         Ok(Self {

@@ -40,6 +40,8 @@ pub struct Setup {
     pub hardware_ms: u32,
     /// How often a step of a job is tried again.
     pub retries: u32,
+    /// The filter for the log of a panel that is a program of its own, where [`LOG`] says nothing.
+    pub log: &'static str,
 }
 
 impl Default for Setup {
@@ -51,6 +53,7 @@ impl Default for Setup {
             status_ms: 500,
             hardware_ms: 1_000,
             retries: 5,
+            log: "error",
         }
     }
 }
@@ -112,7 +115,7 @@ impl Setup {
                 ("@RETRIES@", &self.retries.to_string()),
                 (
                     "@LOG@",
-                    &std::env::var(LOG).unwrap_or_else(|_| "error".to_owned()),
+                    &std::env::var(LOG).unwrap_or_else(|_| self.log.to_owned()),
                 ),
             ],
         );

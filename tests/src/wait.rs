@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(100);
 /// How long is waited at most. Generous: a machine that compiles beside the tests is slow.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks until `look` finds something.
 ///

@@ -28,7 +28,8 @@ pub(crate) fn component(id: &str, module: &Module, page: &str) -> Vec<u8> {
         .validate(true)
         .module(&bytes)
         .expect("it has a world")
-        .encode().unwrap_or_else(|error| panic!("{id}: {error:#}"))
+        .encode()
+        .unwrap_or_else(|error| panic!("{id}: {error:#}"))
 }
 
 /// The core module of it.

@@ -16,6 +16,8 @@
 //! To add a probe, add a folder; a `guest.rs` also needs its lines in `guests/Cargo.toml`. Deliberately not here: what a
 //! limit's error looks like inside the runtime, which `runtime/tests` proves without a panel.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod assemble;
 mod probe;
 mod residue;

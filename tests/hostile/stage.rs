@@ -242,6 +242,7 @@ fn config(path: &std::path::Path, url: &str, size: Size) -> Config {
         fast_reset = {fast_reset}
         [limits]
         page = {{ cpu_ms = 250, wall_ms = 5000, hostcall_ms = 1000 }}
+        install = {{ cpu_ms = 500, wall_ms = 20000, hostcall_ms = 1000 }}
         {pool}
         "#
     );

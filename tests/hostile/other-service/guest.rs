@@ -1,7 +1,7 @@
 //! Asks for another service's data by every parameter that it has.
 use portico_hostile_guests::{Line, description, say};
 use portico_sdk::prelude::*;
-use portico_sdk::storage::{self, Space};
+use portico_sdk::storage;
 
 struct Probe;
 
@@ -9,7 +9,7 @@ portico_sdk::export!(Probe);
 
 impl Feature for Probe {
     fn describe() -> Description {
-        description("other-service", &["storage.use", "jobs.use", "vm.read"]).background("wait", "Waits.")
+        description("other-service", &["storage.use", "jobs.use"]).background("wait", "Waits.")
     }
 
     fn templates() -> Templates {
@@ -47,7 +47,8 @@ fn own() -> Vec<String> {
     found
 }
 
-/// Everything that can be had with the parameters of a request, read as ids of services, jobs and keys.
+/// Everything that can be had with the parameters of a request, read as ids of services, jobs and keys. Stays below the
+/// number of calls that a request may make: it is to be refused for what it asks, not for how often.
 fn steal(request: &Request) -> Vec<String> {
     let mut words = vec![request.path.clone()];
     words.extend(request.path.split('/').map(str::to_owned));
@@ -55,39 +56,30 @@ fn steal(request: &Request) -> Vec<String> {
         words.push(name.clone());
         words.push(value.clone());
     }
+    words.sort();
+    words.dedup();
     let mut found = own();
     for word in &words {
         for space in [storage::service(), storage::plugin()] {
             for key in [
                 word.clone(),
-                format!("{word}/secret"),
                 format!("../{word}/secret"),
                 format!("{word}\0secret"),
-                format!("\0{word}\0secret"),
-                "secret".to_owned(),
             ] {
-                collect(&mut found, space, &key);
+                if let Ok(Some(stored)) = space.get::<String>(&key) {
+                    found.push(stored.value);
+                }
+            }
+            if let Ok(list) = space.list::<String>("", Some(word), 100) {
+                found.extend(list.into_iter().map(|stored| stored.value));
             }
         }
         // A job is named by its key alone; the other service's must outlive this.
-        for key in [word.as_str(), "anothers-job"] {
-            if jobs::cancel(key).is_err() {
-                found.push("cancel refused".to_owned());
-            }
+        if jobs::cancel(word).is_err() {
+            found.push("cancel refused".to_owned());
         }
     }
     found
-}
-
-fn collect(found: &mut Vec<String>, space: Space, key: &str) {
-    if let Ok(Some(stored)) = space.get::<String>(key) {
-        found.push(stored.value);
-    }
-    for prefix in ["", key] {
-        if let Ok(list) = space.list::<String>(prefix, None, 100) {
-            found.extend(list.into_iter().map(|stored| stored.value));
-        }
-    }
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -8,18 +8,11 @@ use std::hint::black_box;
 use portico_sdk::prelude::*;
 
 /// The mark, hidden so that a guest that looks for it does not find its own copy.
-const HIDDEN: [u8; 16] = hide(*b"HOSTILE-RESIDUE!");
-const MASK: u8 = 0x5a;
-
-const fn hide(text: [u8; 16]) -> [u8; 16] {
-    let mut hidden = [0; 16];
-    let mut at = 0;
-    while at < 16 {
-        hidden[at] = text[at] ^ MASK;
-        at += 1;
-    }
-    hidden
-}
+const HIDDEN: [u64; 2] = [
+    u64::from_le_bytes(*b"HOSTILE-") ^ MASK,
+    u64::from_le_bytes(*b"RESIDUE!") ^ MASK,
+];
+const MASK: u64 = 0x5a5a_5a5a_5a5a_5a5a;
 
 /// The only page of most probes: one line of text.
 #[derive(Debug, serde::Serialize)]
@@ -56,8 +49,8 @@ pub fn description(id: &str, scopes: &[&str]) -> Description {
 
 /// Leaves 256 KiB of the mark in memory, which no later guest may see.
 pub fn mark() {
-    let text: Vec<u8> = HIDDEN.iter().map(|byte| byte ^ black_box(MASK)).collect();
-    std::mem::forget(black_box(text.repeat(16 << 10)));
+    let block = HIDDEN.map(|word| word ^ black_box(MASK));
+    std::mem::forget(black_box(vec![block; 16 << 10]));
 }
 
 /// Never ends and never calls the host.
@@ -73,7 +66,7 @@ pub fn spin() -> ! {
 pub struct Residue {
     /// How often the mark was there.
     pub marks: usize,
-    /// Bytes that were not zero in memory that was never used by this instance.
+    /// Words of 8 bytes that were not zero in memory that this instance has just got.
     pub dirty: usize,
 }
 
@@ -99,13 +92,9 @@ pub fn look(most_bytes: usize) -> Residue {
             if grown && at >= old {
                 found.dirty += 1;
             }
-            // SAFETY: as above; the block ends below the end.
-            let block = unsafe { core::slice::from_raw_parts(at as *const u8, 16) };
-            if block
-                .iter()
-                .zip(HIDDEN)
-                .all(|(byte, hidden)| byte ^ MASK == hidden)
-            {
+            // SAFETY: as above; the second word ends below the end as well.
+            let next = unsafe { core::ptr::read_volatile((at + 8) as *const u64) };
+            if [word ^ MASK, next ^ MASK] == HIDDEN {
                 found.marks += 1;
             }
         }

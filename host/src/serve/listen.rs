@@ -47,9 +47,9 @@ pub(super) async fn plain(
     router: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<impl Future<Output = ()> + Send> {
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: choose another port, or stop what uses it")
-    })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: choose another port, or stop what uses it"))?;
     Ok(serve(listener, router, stop))
 }
 
@@ -86,7 +86,11 @@ struct TlsListener {
 }
 
 impl TlsListener {
-    async fn bind(address: SocketAddr, acceptor: TlsAcceptor, stop: CancellationToken) -> anyhow::Result<Self> {
+    async fn bind(
+        address: SocketAddr,
+        acceptor: TlsAcceptor,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("cannot listen on {address}: choose another port, or stop what uses it")
         })?;
@@ -104,7 +108,9 @@ impl TlsListener {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 };
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                    return;
+                };
                 let (acceptor, sender) = (acceptor.clone(), sender.clone());
                 tokio::spawn(async move {
                     let _slot = slot;

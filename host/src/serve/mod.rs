@@ -32,8 +32,8 @@ use crate::jobs::schedule::Schedules;
 use crate::jobs::{Engine, Jobs};
 use crate::live::{Clusters, Live, LiveConfig, Patience};
 use crate::mail::{
-    EmailAddress, FileTransport, MailSender, MailTransport, MailWorker, Outbox, RetryPolicy, SmtpLogin, SmtpOptions,
-    SmtpSecurity, SmtpTransport,
+    EmailAddress, FileTransport, MailSender, MailTransport, MailWorker, Outbox, RetryPolicy, SmtpLogin,
+    SmtpOptions, SmtpSecurity, SmtpTransport,
 };
 use crate::plugins::Plugins;
 use crate::plugins::components::Components;
@@ -73,7 +73,8 @@ impl Panel {
         let sealer = Arc::new(Sealer::new(key));
         let vault = Vault::new(Arc::clone(&sealer));
         let options = SledOptions::new(config.store.database());
-        let store: SharedStore = Arc::new(tokio::task::spawn_blocking(move || SledStore::open(&options)).await??);
+        let store: SharedStore =
+            Arc::new(tokio::task::spawn_blocking(move || SledStore::open(&options)).await??);
         let records = Records::new(Arc::clone(&store));
         let metrics = Arc::new(Metrics::default());
 
@@ -85,7 +86,12 @@ impl Panel {
         let live = Live::new(live_config(config), clusters);
         let jobs = Jobs::new(Arc::clone(&store), Arc::clone(&clock));
         let schedules = Schedules::new(jobs.clone());
-        let outbox = Outbox::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy), sealer);
+        let outbox = Outbox::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            sealer,
+        );
         let parts = Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -99,7 +105,11 @@ impl Panel {
         };
 
         let stop = CancellationToken::new();
-        let stepper = Arc::new(Stepper { plugins: plugins.clone(), records: records.clone(), parts: parts.clone() });
+        let stepper = Arc::new(Stepper {
+            plugins: plugins.clone(),
+            records: records.clone(),
+            parts: parts.clone(),
+        });
         let owner = format!("{}-{:08x}", std::process::id(), rand::rng().next_u32());
         let engine = Engine::new(
             jobs,
@@ -114,7 +124,8 @@ impl Panel {
 
         let assets = Arc::new(Assets::load()?);
         let view = View::new(Arc::clone(&assets))?;
-        view.check().context("a page template does not render with its samples")?;
+        view.check()
+            .context("a page template does not render with its samples")?;
         let app = App::new(AppParts {
             site: Site::new(&config.server.public_url, config.server.trusted_proxies.clone()),
             product_name: "Portico".to_owned(),
@@ -129,7 +140,12 @@ impl Panel {
             parts,
             metrics,
         });
-        Ok(Self { app, engine, mail, stop })
+        Ok(Self {
+            app,
+            engine,
+            mail,
+            stop,
+        })
     }
 }
 
@@ -172,8 +188,16 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 impl Panel {
     /// Loads the plugins and starts everything but the server for customers.
     pub async fn start(&self, config: &Config) -> anyhow::Result<TaskTracker> {
-        let Self { app, engine, mail, stop } = self;
-        app.plugins.sync().await.context("the approved plugins cannot be read")?;
+        let Self {
+            app,
+            engine,
+            mail,
+            stop,
+        } = self;
+        app.plugins
+            .sync()
+            .await
+            .context("the approved plugins cannot be read")?;
         let tasks = TaskTracker::new();
         tasks.spawn(engine.clone().run());
         let (mail, mail_stop) = (mail.clone(), stop.clone());
@@ -192,9 +216,15 @@ impl Panel {
         let app = &self.app;
         Admin::new(AdminParts {
             records: app.records.clone(),
-            inspector: Arc::new(Components::new(config.store.components(), app.plugins.runtime().clone())),
+            inspector: Arc::new(Components::new(
+                config.store.components(),
+                app.plugins.runtime().clone(),
+            )),
             sessions: app.sessions.clone(),
-            passwords: RuledPasswords { passwords: Arc::clone(&app.passwords), entropy: Arc::clone(&app.entropy) },
+            passwords: RuledPasswords {
+                passwords: Arc::clone(&app.passwords),
+                entropy: Arc::clone(&app.entropy),
+            },
             clusters: app.parts.live.clusters().clone(),
             clock: Arc::clone(&app.parts.clock),
             reload: Arc::new(Reloading(app.plugins.clone())),
@@ -213,13 +243,18 @@ impl Reload for Reloading {
             return vec![format!("the plugins could not be loaded anew: {error}")];
         }
         let set = self.0.set();
-        set.broken.iter().map(|(id, reason)| format!("plugin `{id}` could not be loaded: {reason}")).collect()
+        set.broken
+            .iter()
+            .map(|(id, reason)| format!("plugin `{id}` could not be loaded: {reason}"))
+            .collect()
     }
 }
 
 fn logging(config: &LogConfig) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second subscriber, in tests, changes nothing.
     let _ = match config.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -257,8 +292,16 @@ async fn signal() {
 
 /// Makes the directory of the store, for the panel's user alone.
 fn private_directory(path: &Path) -> anyhow::Result<()> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.with_context(|| format!("the directory `{}` cannot be made: set `store.path`", path.display()))
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.with_context(|| {
+        format!(
+            "the directory `{}` cannot be made: set `store.path`",
+            path.display()
+        )
+    })
 }
 
 fn runtime(config: &Config, key: [u8; 32], metrics: Arc<Metrics>) -> anyhow::Result<Runtime> {
@@ -266,7 +309,10 @@ fn runtime(config: &Config, key: [u8; 32], metrics: Arc<Metrics>) -> anyhow::Res
         limits: config.limits.clone(),
         template_limits: portico_runtime::template::TemplateLimits::default(),
         fast_reset: config.plugins.fast_reset,
-        cache: Some(CacheConfig { directory: config.store.path.join("compiled"), key }),
+        cache: Some(CacheConfig {
+            directory: config.store.path.join("compiled"),
+            key,
+        }),
         icons: crate::assets::icons(),
         observer: metrics,
     })?)
@@ -276,7 +322,11 @@ fn live_config(config: &Config) -> LiveConfig {
     let section = &config.proxmox;
     let ms = |ms: u32| Duration::from_millis(u64::from(ms));
     let base = LiveConfig::default();
-    let patience = |fresh: u32, base: Patience| Patience { fresh: ms(fresh), budget: ms(section.page_budget_ms), ..base };
+    let patience = |fresh: u32, base: Patience| Patience {
+        fresh: ms(fresh),
+        budget: ms(section.page_budget_ms),
+        ..base
+    };
     LiveConfig {
         calm: patience(section.status_ms, base.calm),
         hot: patience(section.status_after_action_ms, base.hot),
@@ -306,9 +356,15 @@ fn session_policy(config: &Config) -> SessionPolicy {
     }
 }
 
-async fn mail_worker(config: &Config, outbox: Outbox, vault: &Vault, owner: String) -> anyhow::Result<MailWorker> {
+async fn mail_worker(
+    config: &Config,
+    outbox: Outbox,
+    vault: &Vault,
+    owner: String,
+) -> anyhow::Result<MailWorker> {
     let section = &config.mail;
-    let address = |text: &str| EmailAddress::parse(text).with_context(|| format!("`{text}` is not a mail address"));
+    let address =
+        |text: &str| EmailAddress::parse(text).with_context(|| format!("`{text}` is not a mail address"));
     let sender = MailSender {
         from: address(&section.from)?,
         name: Some(section.from_name.clone()).filter(|name| !name.is_empty()),
@@ -327,19 +383,29 @@ async fn mail_worker(config: &Config, outbox: Outbox, vault: &Vault, owner: Stri
             options.port = smtp.port;
             if let Some(user) = &smtp.user {
                 let password = match &smtp.password {
-                    Some(reference) => vault.read(reference).await.context("`mail.smtp.password` cannot be read")?,
+                    Some(reference) => vault
+                        .read(reference)
+                        .await
+                        .context("`mail.smtp.password` cannot be read")?,
                     None => Secret::default(),
                 };
-                options.login = Some(SmtpLogin { user: user.clone(), password });
+                options.login = Some(SmtpLogin {
+                    user: user.clone(),
+                    password,
+                });
             }
             if let Some(path) = &smtp.ca_file {
                 let pem = tokio::fs::read(path).await;
-                options.ca_pem = Some(pem.with_context(|| format!("`mail.smtp.ca_file` `{}`", path.display()))?);
+                options.ca_pem =
+                    Some(pem.with_context(|| format!("`mail.smtp.ca_file` `{}`", path.display()))?);
             }
             Arc::new(SmtpTransport::new(&options)?)
         }
     };
-    let policy = RetryPolicy { attempts: section.attempts, ..RetryPolicy::default() };
+    let policy = RetryPolicy {
+        attempts: section.attempts,
+        ..RetryPolicy::default()
+    };
     Ok(MailWorker::new(outbox, transport, sender, policy, owner))
 }
 
@@ -350,5 +416,7 @@ fn public_tls() -> rustls::ClientConfig {
         // One that rustls cannot read is of no use to it; the others are.
         let _ = roots.add(certificate);
     }
-    rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+    rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }

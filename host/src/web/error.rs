@@ -81,7 +81,10 @@ impl PageError {
     /// A defect of the panel, which is logged here.
     pub(super) fn internal(what: &str) -> Self {
         tracing::error!(what, "a page failed");
-        Self::Wrong { retry: None, behind: false }
+        Self::Wrong {
+            retry: None,
+            behind: false,
+        }
     }
 
     fn status(&self) -> StatusCode {
@@ -107,13 +110,16 @@ impl PageError {
 
     fn view(&self, request_id: &str) -> ErrorView {
         match self {
-            Self::NotSignedIn { .. } => ErrorView::other("Signed out", "Your session has ended. Sign in again."),
+            Self::NotSignedIn { .. } => {
+                ErrorView::other("Signed out", "Your session has ended. Sign in again.")
+            }
             Self::CrossOrigin => ErrorView::refused(),
             Self::NotFound => ErrorView::not_found(),
             Self::Denied { back } => ErrorView::access_denied(back.clone()),
-            Self::Suspended => {
-                ErrorView::other("Suspended", "This service is suspended. Please contact your provider.")
-            }
+            Self::Suspended => ErrorView::other(
+                "Suspended",
+                "This service is suspended. Please contact your provider.",
+            ),
             Self::Busy { operation, retry } => {
                 ErrorView::busy(&format!("{}.", busy_reason(operation)), retry.clone())
             }
@@ -143,7 +149,10 @@ pub(super) fn busy_reason(operation: &str) -> String {
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
-        Self::Wrong { retry: None, behind: false }
+        Self::Wrong {
+            retry: None,
+            behind: false,
+        }
     }
 }
 
@@ -153,14 +162,20 @@ impl From<RecordError> for PageError {
             return Self::NotFound;
         }
         tracing::error!(error = %crate::plugins::components::chain(&error), "the records failed");
-        Self::Wrong { retry: None, behind: false }
+        Self::Wrong {
+            retry: None,
+            behind: false,
+        }
     }
 }
 
 impl From<ViewError> for PageError {
     fn from(error: ViewError) -> Self {
         tracing::error!(error = %crate::plugins::components::chain(&error), "a template failed");
-        Self::Wrong { retry: None, behind: false }
+        Self::Wrong {
+            retry: None,
+            behind: false,
+        }
     }
 }
 
@@ -177,7 +192,11 @@ pub(super) struct Failure {
 
 impl<E: Into<PageError>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: error.into(), page: None, service: None }
+        Self {
+            error: error.into(),
+            page: None,
+            service: None,
+        }
     }
 }
 
@@ -201,7 +220,9 @@ impl IntoResponse for PageError {
 
 /// Turns the failure in a response's extensions into a page.
 pub(super) fn render(app: &App, request: &HeaderMap, request_id: &str, mut response: Response) -> Response {
-    let Some(Rendering(failure)) = response.extensions_mut().remove::<Rendering>() else { return response };
+    let Some(Rendering(failure)) = response.extensions_mut().remove::<Rendering>() else {
+        return response;
+    };
     let fragment = wants_fragment(request);
     if let PageError::NotSignedIn { next } = &failure.error
         && !fragment
@@ -214,8 +235,16 @@ pub(super) fn render(app: &App, request: &HeaderMap, request_id: &str, mut respo
         app.view.render(&ErrorFragment { error: view })
     } else {
         let theme = Theme::from_cookie(super::site::cookie(request, Theme::COOKIE));
-        let page = failure.page.as_deref().cloned().unwrap_or_else(|| Page::anonymous(theme));
-        app.view.render(&ErrorPage { page, service: failure.service.as_deref().cloned(), error: view })
+        let page = failure
+            .page
+            .as_deref()
+            .cloned()
+            .unwrap_or_else(|| Page::anonymous(theme));
+        app.view.render(&ErrorPage {
+            page,
+            service: failure.service.as_deref().cloned(),
+            error: view,
+        })
     };
     let mut page = match html {
         Ok(html) => (failure.error.status(), Html(html)).into_response(),
@@ -229,7 +258,8 @@ pub(super) fn render(app: &App, request: &HeaderMap, request_id: &str, mut respo
         page.headers_mut().insert(name, HeaderValue::from_static("error"));
     }
     if let Some(seconds) = failure.error.retry_after() {
-        page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        page.headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     page
 }

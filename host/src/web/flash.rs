@@ -20,15 +20,27 @@ struct Carried {
 
 /// The `Set-Cookie` value that carries a message.
 pub(super) fn carry(site: &Site, tone: Tone, text: &str) -> String {
-    let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned();
+    let text = text
+        .get(..text.floor_char_boundary(LONGEST))
+        .unwrap_or_default()
+        .to_owned();
     let tone = match tone {
         Tone::Success => "success",
         Tone::Warning => "warning",
         Tone::Danger => "danger",
         _ => "info",
     };
-    let json = serde_json::to_vec(&Carried { tone: tone.to_owned(), text }).unwrap_or_default();
-    format!("{}={}; Max-Age=60{}", site.cookie(NAME), URL_SAFE_NO_PAD.encode(json), site.cookie_attributes())
+    let json = serde_json::to_vec(&Carried {
+        tone: tone.to_owned(),
+        text,
+    })
+    .unwrap_or_default();
+    format!(
+        "{}={}; Max-Age=60{}",
+        site.cookie(NAME),
+        URL_SAFE_NO_PAD.encode(json),
+        site.cookie_attributes()
+    )
 }
 
 /// The message that was carried here, if any.
@@ -41,7 +53,10 @@ pub(super) fn take(site: &Site, headers: &HeaderMap) -> Option<Flash> {
         "danger" => Tone::Danger,
         _ => Tone::Info,
     };
-    (carried.text.len() <= LONGEST).then_some(Flash { tone, text: carried.text })
+    (carried.text.len() <= LONGEST).then_some(Flash {
+        tone,
+        text: carried.text,
+    })
 }
 
 /// The `Set-Cookie` value that takes the message away.
@@ -60,7 +75,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", carried.split(';').next().unwrap().parse().unwrap());
         let flash = take(&site, &headers).unwrap();
-        assert_eq!((flash.tone, flash.text.as_str()), (Tone::Success, "Grün; \"yes\""));
+        assert_eq!(
+            (flash.tone, flash.text.as_str()),
+            (Tone::Success, "Grün; \"yes\"")
+        );
         headers.insert("cookie", "portico_flash=e30".parse().unwrap());
         assert!(take(&site, &headers).is_none());
     }

@@ -52,7 +52,11 @@ impl Room {
         let service = service.map_err(|error| signed.failure(app, error.into()))?;
         let product = app.records.product(&service.product).await;
         let product = product.map_err(|error| signed.failure(app, error.into()))?.value;
-        Ok(Self { service, product, set: app.plugins.set() })
+        Ok(Self {
+            service,
+            product,
+            set: app.plugins.set(),
+        })
     }
 
     /// The sidebar.
@@ -61,26 +65,40 @@ impl Room {
             .set
             .plugins
             .iter()
-            .filter_map(|(id, installed)| Some((id, installed, installed.plugin.description().menu.as_ref()?)))
+            .filter_map(|(id, installed)| {
+                Some((id, installed, installed.plugin.description().menu.as_ref()?))
+            })
             .collect();
         entries.sort_by(|a, b| (a.2.order, &a.2.label).cmp(&(b.2.order, &b.2.label)));
         let entry = |(id, installed, menu): (&PluginId, &Installed, &_)| {
             let menu: &portico_runtime::bindings::guest::MenuEntry = menu;
             let access = Access::of(&self.product, installed);
-            Action::link(&menu.label, &menu.icon, Url::plugin(&self.service.id, id.as_str()))
-                .dimmed((!access.enabled).then(|| NOT_INCLUDED.to_owned()))
-                .active(id.as_str() == active)
+            Action::link(
+                &menu.label,
+                &menu.icon,
+                Url::plugin(&self.service.id, id.as_str()),
+            )
+            .dimmed((!access.enabled).then(|| NOT_INCLUDED.to_owned()))
+            .active(id.as_str() == active)
         };
         let mut sidebar: Vec<Action> = entries.into_iter().map(entry).collect();
         sidebar.push(
-            Action::link("Activity", "activity", Url::activity(&self.service.id, None)).active(active == "activity"),
+            Action::link("Activity", "activity", Url::activity(&self.service.id, None))
+                .active(active == "activity"),
         );
-        ServiceNav { name: self.service.hostname.clone(), list_href: Url::services(), sidebar }
+        ServiceNav {
+            name: self.service.hostname.clone(),
+            list_href: Url::services(),
+            sidebar,
+        }
     }
 
     /// A failure on a page of this service.
     pub(super) fn failure(&self, app: &App, signed: &Signed, active: &str, error: PageError) -> Failure {
-        Failure { service: Some(Box::new(self.nav(active))), ..signed.failure(app, error) }
+        Failure {
+            service: Some(Box::new(self.nav(active))),
+            ..signed.failure(app, error)
+        }
     }
 
     /// State, buttons and jobs.
@@ -88,11 +106,17 @@ impl Room {
         let (state, jobs) = tokio::join!(self.state(app), app.parts.jobs.of_service(self.service.id));
         let jobs = jobs?;
         let hold = app.parts.jobs.hold(self.service.id).await?;
-        let busy = hold.as_ref().map(|hold| hold.operation.clone()).or_else(|| state.lock.clone());
+        let busy = hold
+            .as_ref()
+            .map(|hold| hold.operation.clone())
+            .or_else(|| state.lock.clone());
         let running = hold
             .as_ref()
             .and_then(|hold| jobs.iter().find(|job| job.id == hold.job))
-            .or_else(|| jobs.iter().find(|job| job.phase == Phase::Running));
+            .or_else(|| {
+                jobs.iter()
+                    .find(|job| job.phase == Phase::Running && job.actor != Actor::System)
+            });
         let now = app.parts.clock.now();
         let news = |job: &&Job| {
             job.phase.is_over()
@@ -101,7 +125,13 @@ impl Room {
         };
         let outcome = jobs.iter().filter(news).max_by_key(|job| job.ended);
         let overview = plugin == OVERVIEW;
-        let hosts: Vec<String> = self.service.addresses.hosts().take(3).map(|host| host.to_string()).collect();
+        let hosts: Vec<String> = self
+            .service
+            .addresses
+            .hosts()
+            .take(3)
+            .map(|host| host.to_string())
+            .collect();
         let mut status = state.status;
         if let (None, Some(lock)) = (&running, &busy) {
             status = status.with_note(busy_reason(lock));
@@ -125,16 +155,27 @@ impl Room {
             status: Status::new("Unknown", Tone::Warning).with_note(note),
             lock: None,
         };
-        let Ok(live) = app.parts.live.vm(&self.service).await else { return unknown("The state is not known") };
-        let Ok(sample) = live.status().await else { return unknown("The state is not known at the moment") };
+        let Ok(live) = app.parts.live.vm(&self.service).await else {
+            return unknown("The state is not known");
+        };
+        let Ok(sample) = live.status().await else {
+            return unknown("The state is not known at the moment");
+        };
         let raw = &sample.value.status;
         let vm = crate::capability::vm_state(raw.state(), raw.lock.as_ref());
         let mut status = status_of(vm);
         if sample.age() > OLD {
             status = status.with_note(format!("as of {} seconds ago", sample.age().as_secs()));
         }
-        let lock = raw.lock.as_ref().filter(|lock| **lock != portico_proxmox::Lock::Suspended);
-        Seen { vm, status, lock: lock.map(|lock| crate::live::problem::operation(lock.as_str()).to_owned()) }
+        let lock = raw
+            .lock
+            .as_ref()
+            .filter(|lock| **lock != portico_proxmox::Lock::Suspended);
+        Seen {
+            vm,
+            status,
+            lock: lock.map(|lock| crate::live::problem::operation(lock.as_str()).to_owned()),
+        }
     }
 
     fn buttons(&self, overview: bool, placement: Placement, vm: VmState, busy: Option<&str>) -> Vec<Action> {
@@ -146,7 +187,12 @@ impl Room {
             .plugins
             .iter()
             .flat_map(|(id, installed)| {
-                installed.plugin.description().buttons.iter().map(move |button| (id, installed, button))
+                installed
+                    .plugin
+                    .description()
+                    .buttons
+                    .iter()
+                    .map(move |button| (id, installed, button))
             })
             .filter(|(_, _, button)| button.placement == placement)
             .collect();
@@ -194,7 +240,10 @@ struct Seen {
 /// Why a button cannot be used; the first reason that would still be there if the others were gone.
 fn dimmed(access: &Access, button: &Button, vm: VmState, busy: Option<&str>) -> Option<String> {
     let granted = access.enabled
-        && button.permission.as_ref().is_none_or(|permission| access.permissions.contains(permission));
+        && button
+            .permission
+            .as_ref()
+            .is_none_or(|permission| access.permissions.contains(permission));
     if !granted {
         return Some(NOT_INCLUDED.to_owned());
     }
@@ -269,7 +318,9 @@ pub(super) async fn live(
     let mut response = Html(app.view.render(&FrameHeadFragment { time_zone, head })?).into_response();
     if fast {
         let name = HeaderName::from_static("hx-trigger");
-        response.headers_mut().insert(name, HeaderValue::from_static("portico:fast"));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static("portico:fast"));
     }
     Ok(response)
 }

@@ -57,15 +57,28 @@ pub(super) async fn submit(
 ) -> Result<Response, Failure> {
     let next = sent.next.as_deref().and_then(Url::from_client);
     let again = |status, text: &str| {
-        show(&app, &visitor, status, Some(text.to_owned()), sent.email.chars().take(254).collect(), next.clone())
+        show(
+            &app,
+            &visitor,
+            status,
+            Some(text.to_owned()),
+            sent.email.chars().take(254).collect(),
+            next.clone(),
+        )
     };
-    let Ok(email) = EmailAddress::parse(&sent.email) else { return again(StatusCode::UNAUTHORIZED, WRONG) };
+    let Ok(email) = EmailAddress::parse(&sent.email) else {
+        return again(StatusCode::UNAUTHORIZED, WRONG);
+    };
     let now = app.parts.clock.now();
     if let Err(wait) = app.login.attempt(&email, visitor.address, now) {
         tracing::warn!(address = %visitor.address, "too many attempts to sign in");
-        let mut response =
-            again(StatusCode::TOO_MANY_REQUESTS, &format!("Too many attempts. Try again in {} seconds.", wait.seconds()))?;
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
+        let mut response = again(
+            StatusCode::TOO_MANY_REQUESTS,
+            &format!("Too many attempts. Try again in {} seconds.", wait.seconds()),
+        )?;
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
         return Ok(response);
     }
     let customer = match email.folded().parse() {
@@ -81,7 +94,9 @@ pub(super) async fn submit(
         Some(account) => Some(app.sessions.epoch(&account).await?),
         None => None,
     };
-    let hash = customer.as_ref().and_then(|customer| customer.password_hash.clone());
+    let hash = customer
+        .as_ref()
+        .and_then(|customer| customer.password_hash.clone());
     let verdict = match app.passwords.verify(&sent.password, hash.as_ref()).await {
         Ok(verdict) => verdict,
         Err(PasswordError::Busy) => return Err(PageError::TooMany { retry_after: 5 }.into()),
@@ -98,7 +113,11 @@ pub(super) async fn submit(
         rehash(&app, &customer.id, &sent.password).await;
     }
     let before = visitor.token(&app);
-    let (token, _) = match app.sessions.start(&epoch, before.as_ref(), visitor.client()).await {
+    let (token, _) = match app
+        .sessions
+        .start(&epoch, before.as_ref(), visitor.client())
+        .await
+    {
         Ok(started) => started,
         Err(SessionError::Changed) => return again(StatusCode::UNAUTHORIZED, WRONG),
         Err(SessionError::Store(error)) => return Err(error.into()),
@@ -110,16 +129,29 @@ pub(super) async fn submit(
         token.encode().as_str(),
         app.site.cookie_attributes()
     );
-    with_cookie(Redirect::to(next.unwrap_or_else(Url::services).as_str()).into_response(), &cookie)
+    with_cookie(
+        Redirect::to(next.unwrap_or_else(Url::services).as_str()).into_response(),
+        &cookie,
+    )
 }
 
 /// Ends the session.
-pub(super) async fn leave(State(app): State<App>, visitor: Visitor, signed: Result<Signed, PageError>) -> Result<Response, Failure> {
+pub(super) async fn leave(
+    State(app): State<App>,
+    visitor: Visitor,
+    signed: Result<Signed, PageError>,
+) -> Result<Response, Failure> {
     if let Ok(signed) = signed {
-        app.sessions.revoke(&signed.session.account, &signed.session.id).await?;
+        app.sessions
+            .revoke(&signed.session.account, &signed.session.id)
+            .await?;
         note(&app, &visitor, &signed.customer, "account.sign-out").await;
     }
-    let cookie = format!("{}=; Max-Age=0{}", app.site.cookie(SESSION), app.site.cookie_attributes());
+    let cookie = format!(
+        "{}=; Max-Age=0{}",
+        app.site.cookie(SESSION),
+        app.site.cookie_attributes()
+    );
     with_cookie(Redirect::to(Url::login().as_str()).into_response(), &cookie)
 }
 
@@ -136,12 +168,18 @@ fn show(
     email: String,
     next: Option<Url>,
 ) -> Result<Response, Failure> {
-    let html = app.view.render(&LoginPage { page: visitor.page(app), error, email, next })?;
+    let html = app.view.render(&LoginPage {
+        page: visitor.page(app),
+        error,
+        email,
+        next,
+    })?;
     Ok((status, Html(html)).into_response())
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Result<Response, Failure> {
-    let value = HeaderValue::from_str(cookie).map_err(|_| PageError::internal("a cookie cannot be a header"))?;
+    let value =
+        HeaderValue::from_str(cookie).map_err(|_| PageError::internal("a cookie cannot be a header"))?;
     response.headers_mut().append(header::SET_COOKIE, value);
     Ok(response)
 }

@@ -32,7 +32,11 @@ use crate::view::urls::Url;
 type Pairs = Vec<(String, String)>;
 
 /// A service leads to its overview.
-pub(super) async fn first(State(app): State<App>, signed: Signed, Path(id): Path<String>) -> Result<Response, Failure> {
+pub(super) async fn first(
+    State(app): State<App>,
+    signed: Signed,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
     let room = Room::open(&app, &signed, &id).await?;
     Ok(Redirect::to(Url::plugin(&room.service.id, OVERVIEW).as_str()).into_response())
 }
@@ -44,7 +48,14 @@ pub(super) async fn root_get(
     Path((id, plugin)): Path<(String, String)>,
     Query(query): Query<Pairs>,
 ) -> Result<Response, Failure> {
-    let asked = Asked { id, plugin, path: String::new(), method: Method::Get, query, form: Vec::new() };
+    let asked = Asked {
+        id,
+        plugin,
+        path: String::new(),
+        method: Method::Get,
+        query,
+        form: Vec::new(),
+    };
     asked.answer(&app, &signed).await
 }
 
@@ -56,7 +67,14 @@ pub(super) async fn root_post(
     Query(query): Query<Pairs>,
     form: Result<Form<Pairs>, FormRejection>,
 ) -> Result<Response, Failure> {
-    let asked = Asked { id, plugin, path: String::new(), method: Method::Post, query, form: read(form)? };
+    let asked = Asked {
+        id,
+        plugin,
+        path: String::new(),
+        method: Method::Post,
+        query,
+        form: read(form)?,
+    };
     asked.answer(&app, &signed).await
 }
 
@@ -67,7 +85,16 @@ pub(super) async fn path_get(
     Path((id, plugin, path)): Path<(String, String, String)>,
     Query(query): Query<Pairs>,
 ) -> Result<Response, Failure> {
-    Asked { id, plugin, path, method: Method::Get, query, form: Vec::new() }.answer(&app, &signed).await
+    Asked {
+        id,
+        plugin,
+        path,
+        method: Method::Get,
+        query,
+        form: Vec::new(),
+    }
+    .answer(&app, &signed)
+    .await
 }
 
 /// An action of a plugin.
@@ -78,7 +105,16 @@ pub(super) async fn path_post(
     Query(query): Query<Pairs>,
     form: Result<Form<Pairs>, FormRejection>,
 ) -> Result<Response, Failure> {
-    Asked { id, plugin, path, method: Method::Post, query, form: read(form)? }.answer(&app, &signed).await
+    Asked {
+        id,
+        plugin,
+        path,
+        method: Method::Post,
+        query,
+        form: read(form)?,
+    }
+    .answer(&app, &signed)
+    .await
 }
 
 /// A button sends no body and no type, which is an empty form.
@@ -86,7 +122,9 @@ fn read(form: Result<Form<Pairs>, FormRejection>) -> Result<Pairs, PageError> {
     match form {
         Ok(Form(pairs)) => Ok(pairs),
         Err(FormRejection::InvalidFormContentType(_)) => Ok(Vec::new()),
-        Err(_) => Err(PageError::Refused("The form could not be read. Go back and try again.".to_owned())),
+        Err(_) => Err(PageError::Refused(
+            "The form could not be read. Go back and try again.".to_owned(),
+        )),
     }
 }
 
@@ -121,8 +159,16 @@ impl Asked {
             product: room.product.clone(),
             customer: signed.customer.clone(),
         };
-        let origin = Origin::Page { address: Some(signed.visitor.address) };
-        let call = build(&app.parts, &subject, installed, &signed.visitor.request_id, origin);
+        let origin = Origin::Page {
+            address: Some(signed.visitor.address),
+        };
+        let call = build(
+            &app.parts,
+            &subject,
+            installed,
+            &signed.visitor.request_id,
+            origin,
+        );
         let request = Request {
             method: self.method,
             path: self.path.clone(),
@@ -151,9 +197,11 @@ impl Asked {
         };
         match response {
             guest::Response::Redirect(to) => Ok(self.redirect(app, &room, &to)),
-            guest::Response::Json(json) => {
-                Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response())
-            }
+            guest::Response::Json(json) => Ok((
+                [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+                json,
+            )
+                .into_response()),
             guest::Response::Fragment(page) => {
                 let html = self.render(signed, &room, installed, &page).map_err(fail)?;
                 Ok((status(page.status), Html(html)).into_response())
@@ -164,7 +212,9 @@ impl Asked {
                     Some(head) => head,
                     None => room.head(app, &self.plugin).await,
                 };
-                let title = page.title.unwrap_or_else(|| installed.plugin.description().title.clone());
+                let title = page
+                    .title
+                    .unwrap_or_else(|| installed.plugin.description().title.clone());
                 let context = FramePage {
                     page: signed.page(app),
                     title,
@@ -215,9 +265,14 @@ impl Asked {
     }
 
     fn redirect(&self, app: &App, room: &Room, to: &guest::Redirection) -> Response {
-        let (path, query) = to.path.split_once('?').map_or((to.path.as_str(), None), |(path, query)| (path, Some(query)));
+        let (path, query) = to
+            .path
+            .split_once('?')
+            .map_or((to.path.as_str(), None), |(path, query)| (path, Some(query)));
         let plain = Url::plugin_path(&room.service.id, &self.plugin, path);
-        let url = query.and_then(|query| Url::from_client(&format!("{plain}?{query}"))).unwrap_or(plain);
+        let url = query
+            .and_then(|query| Url::from_client(&format!("{plain}?{query}")))
+            .unwrap_or(plain);
         let mut response = Redirect::to(url.as_str()).into_response();
         if let Some(message) = &to.flash {
             let tone = match message.tone {
@@ -251,24 +306,36 @@ impl Asked {
     fn failed(&self, installed: &Installed, error: &PluginError, back: Url) -> PageError {
         let seconds = |after: Duration| after.as_secs().max(1);
         let page = match error {
-            PluginError::Denied(_) | PluginError::Guest(CapabilityError::Denied(_)) => PageError::Denied { back },
-            PluginError::Guest(CapabilityError::NotFound) => PageError::NotFound,
-            PluginError::Guest(CapabilityError::Busy(operation)) => {
-                PageError::Busy { operation: operation.clone(), retry: self.url() }
+            PluginError::Denied(_) | PluginError::Guest(CapabilityError::Denied(_)) => {
+                PageError::Denied { back }
             }
-            PluginError::Guest(CapabilityError::Invalid(field)) => PageError::Refused(format!("{}.", field.message)),
+            PluginError::Guest(CapabilityError::NotFound) => PageError::NotFound,
+            PluginError::Guest(CapabilityError::Busy(operation)) => PageError::Busy {
+                operation: operation.clone(),
+                retry: self.url(),
+            },
+            PluginError::Guest(CapabilityError::Invalid(field)) => {
+                PageError::Refused(format!("{}.", field.message))
+            }
             PluginError::Guest(CapabilityError::Quota(text)) => PageError::Refused(format!("{text}.")),
             PluginError::Guest(CapabilityError::Conflict) => {
                 PageError::Refused("It was changed elsewhere meanwhile. Open the page again.".to_owned())
             }
             PluginError::Overloaded { retry_after, .. } | PluginError::Suspended { retry_after } => {
-                PageError::Overloaded { retry_after: seconds(*retry_after), retry: self.url() }
+                PageError::Overloaded {
+                    retry_after: seconds(*retry_after),
+                    retry: self.url(),
+                }
             }
             _ => self.wrong(),
         };
         let plugin = &installed.plugin;
         if matches!(page, PageError::Wrong { .. }) {
-            let backtrace = if let PluginError::Trap { backtrace, .. } = error { backtrace.as_str() } else { "" };
+            let backtrace = if let PluginError::Trap { backtrace, .. } = error {
+                backtrace.as_str()
+            } else {
+                ""
+            };
             tracing::error!(
                 plugin = plugin.id(), version = %plugin.version(), digest = %plugin.digest(), path = self.path,
                 outcome = error.outcome(), error = %chain(error), backtrace, "a plugin's page failed"
@@ -284,8 +351,15 @@ impl Asked {
         if self.method == Method::Get {
             return;
         }
-        let verb = self.path.split('/').next().filter(|verb| !verb.is_empty()).unwrap_or("open");
-        let Ok(action) = format!("{}.{verb}", self.plugin).parse() else { return };
+        let verb = self
+            .path
+            .split('/')
+            .next()
+            .filter(|verb| !verb.is_empty())
+            .unwrap_or("open");
+        let Ok(action) = format!("{}.{verb}", self.plugin).parse() else {
+            return;
+        };
         let entry = ActivityEntry {
             at: app.parts.clock.now(),
             service: Some(room.service.id),

@@ -60,16 +60,29 @@ pub(super) async fn page(State(app): State<App>, signed: Signed) -> Result<Respo
 }
 
 /// Saves time zone and language.
-pub(super) async fn save(State(app): State<App>, signed: Signed, Form(sent): Form<Sent>) -> Result<Response, Failure> {
+pub(super) async fn save(
+    State(app): State<App>,
+    signed: Signed,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Failure> {
     let time_zone = sent.time_zone.trim().parse::<TimeZoneName>();
     let locale = sent.locale.parse::<Locale>();
     let (Ok(time_zone), Ok(locale)) = (&time_zone, &locale) else {
         let complaints = Complaints {
-            time_zone: time_zone.is_err().then(|| "There is no such time zone.".to_owned()),
+            time_zone: time_zone
+                .is_err()
+                .then(|| "There is no such time zone.".to_owned()),
             locale: locale.is_err().then(|| "There is no such language.".to_owned()),
             ..Complaints::default()
         };
-        return show(&app, &signed, StatusCode::UNPROCESSABLE_ENTITY, complaints, Some(sent)).await;
+        return show(
+            &app,
+            &signed,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            complaints,
+            Some(sent),
+        )
+        .await;
     };
     let change = |customer: &mut Customer| {
         customer.time_zone = time_zone.clone();
@@ -92,7 +105,10 @@ pub(super) async fn password(
     if let Some(email) = &email
         && let Err(wait) = app.login.attempt(email, signed.visitor.address, now)
     {
-        return Err(PageError::TooMany { retry_after: wait.seconds() }.into());
+        return Err(PageError::TooMany {
+            retry_after: wait.seconds(),
+        }
+        .into());
     }
     let stored = customer.password_hash.clone();
     match app.passwords.verify(&sent.current, stored.as_ref()).await {
@@ -125,15 +141,24 @@ pub(super) async fn password(
     let change = |customer: &mut Customer| customer.password_hash = Some(hash.clone());
     app.records.change_customer(&customer.id, change).await?;
     if let Some(account) = account(&customer.id) {
-        app.sessions.revoke_all(&account, Some(&signed.session.id)).await?;
+        app.sessions
+            .revoke_all(&account, Some(&signed.session.id))
+            .await?;
     }
     note(&app, &signed.visitor, customer, "account.password-change").await;
     tell(&app, &signed).await;
-    Ok(done(&app, "Your password is changed. All other sessions have ended."))
+    Ok(done(
+        &app,
+        "Your password is changed. All other sessions have ended.",
+    ))
 }
 
 /// Ends one session.
-pub(super) async fn revoke(State(app): State<App>, signed: Signed, Path(id): Path<String>) -> Result<Response, Failure> {
+pub(super) async fn revoke(
+    State(app): State<App>,
+    signed: Signed,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
     let missing = || signed.failure(&app, PageError::NotFound);
     let id = id.parse().map_err(|_| missing())?;
     if !app.sessions.revoke(&signed.session.account, &id).await? {
@@ -145,7 +170,9 @@ pub(super) async fn revoke(State(app): State<App>, signed: Signed, Path(id): Pat
 
 /// Ends all other sessions.
 pub(super) async fn revoke_others(State(app): State<App>, signed: Signed) -> Result<Response, Failure> {
-    app.sessions.revoke_all(&signed.session.account, Some(&signed.session.id)).await?;
+    app.sessions
+        .revoke_all(&signed.session.account, Some(&signed.session.id))
+        .await?;
     note(&app, &signed.visitor, &signed.customer, "account.session-revoke").await;
     Ok(done(&app, "All other sessions have ended."))
 }
@@ -181,7 +208,10 @@ async fn show(
             time_zones: jiff::tz::db().available().map(|name| name.to_string()).collect(),
             time_zone_error: complaints.time_zone,
             locale: sent.locale,
-            locales: vec![Choice { value: "en".to_owned(), label: "English".to_owned() }],
+            locales: vec![Choice {
+                value: "en".to_owned(),
+                label: "English".to_owned(),
+            }],
             locale_error: complaints.locale,
         },
         password: PasswordForm {
@@ -197,7 +227,11 @@ async fn show(
 
 fn row(signed: &Signed, session: &Session) -> SessionRow {
     SessionRow {
-        agent: if session.user_agent.is_empty() { "Unknown".to_owned() } else { browser(&session.user_agent) },
+        agent: if session.user_agent.is_empty() {
+            "Unknown".to_owned()
+        } else {
+            browser(&session.user_agent)
+        },
         address: session.address.to_string(),
         created_at: session.created.as_second(),
         seen_at: session.seen.as_second(),
@@ -209,7 +243,10 @@ fn row(signed: &Signed, session: &Session) -> SessionRow {
 /// Browser and system in words, as far as the usual ones go.
 fn browser(agent: &str) -> String {
     let first = |names: &[(&'static str, &'static str)]| {
-        names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
+        names
+            .iter()
+            .find(|(mark, _)| agent.contains(mark))
+            .map(|(_, name)| *name)
     };
     let browser = first(&[
         ("Edg/", "Edge"),
@@ -245,13 +282,21 @@ async fn tell(app: &App, signed: &Signed) {
         address: signed.visitor.address.to_string(),
         changed_at: now.as_second(),
     };
-    let Ok(to) = EmailAddress::parse(signed.customer.email.as_str()) else { return };
+    let Ok(to) = EmailAddress::parse(signed.customer.email.as_str()) else {
+        return;
+    };
     let rendered = match app.view.mail(&context) {
         Ok(rendered) => rendered,
         Err(error) => return tracing::error!(%error, "a mail could not be rendered"),
     };
     let id = format!("password/{}/{}", signed.customer.id, now.as_millisecond());
-    let mail = Mail { id, to, subject: rendered.subject, text: rendered.body, html: None };
+    let mail = Mail {
+        id,
+        to,
+        subject: rendered.subject,
+        text: rendered.body,
+        html: None,
+    };
     if let Err(error) = app.parts.outbox.send(&mail).await {
         tracing::error!(%error, "a mail could not be queued");
     }

@@ -64,13 +64,23 @@ impl Visitor {
 
     /// The browser, for the list of sessions.
     pub(super) fn client(&self) -> Client<'_> {
-        let user_agent = self.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Client { address: self.address, user_agent }
+        let user_agent = self
+            .headers
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        Client {
+            address: self.address,
+            user_agent,
+        }
     }
 
     /// The page of a visitor.
     pub(super) fn page(&self, app: &App) -> Page {
-        Page { product_name: app.product_name.clone(), ..Page::anonymous(self.theme()) }
+        Page {
+            product_name: app.product_name.clone(),
+            ..Page::anonymous(self.theme())
+        }
     }
 }
 
@@ -84,10 +94,20 @@ impl FromRequestParts<App> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, PageError> {
         let peer = parts.extensions.get::<ConnectInfo<Peer>>().map(|info| info.0.0);
-        let Some(peer) = peer else { return Err(PageError::internal("the server did not say who is connected")) };
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let Some(peer) = peer else {
+            return Err(PageError::internal("the server did not say who is connected"));
+        };
+        let request_id = parts
+            .extensions
+            .get::<RequestId>()
+            .map(|id| id.0.clone())
+            .unwrap_or_default();
         let address = app.site.client(peer, &parts.headers);
-        Ok(Self { address, headers: parts.headers.clone(), request_id })
+        Ok(Self {
+            address,
+            headers: parts.headers.clone(),
+            request_id,
+        })
     }
 }
 
@@ -106,8 +126,15 @@ impl Signed {
     /// The page of a customer, with the message that the action before left.
     pub(super) fn page(&self, app: &App) -> Page {
         let user = SignedIn::new(self.customer.name.as_str(), self.customer.email.as_str());
-        let flash = flash::take(&app.site, &self.visitor.headers).into_iter().collect();
-        let mut page = Page::signed_in(user, self.visitor.theme(), self.customer.time_zone.as_str(), flash);
+        let flash = flash::take(&app.site, &self.visitor.headers)
+            .into_iter()
+            .collect();
+        let mut page = Page::signed_in(
+            user,
+            self.visitor.theme(),
+            self.customer.time_zone.as_str(),
+            flash,
+        );
         page.product_name.clone_from(&app.product_name);
         page.lang = "en".to_owned();
         page
@@ -115,7 +142,11 @@ impl Signed {
 
     /// An error on a page of this customer.
     pub(super) fn failure(&self, app: &App, error: PageError) -> Failure {
-        Failure { error, page: Some(Box::new(self.page(app))), service: None }
+        Failure {
+            error,
+            page: Some(Box::new(self.page(app))),
+            service: None,
+        }
     }
 }
 
@@ -124,9 +155,15 @@ impl FromRequestParts<App> for Signed {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, PageError> {
         let visitor = Visitor::from_request_parts(parts, app).await?;
-        let not_signed_in = || PageError::NotSignedIn { next: next(&parts.method, &parts.uri) };
+        let not_signed_in = || PageError::NotSignedIn {
+            next: next(&parts.method, &parts.uri),
+        };
         let token = visitor.token(app).ok_or_else(not_signed_in)?;
-        let session = app.sessions.find(&token, visitor.client()).await.map_err(PageError::from)?;
+        let session = app
+            .sessions
+            .find(&token, visitor.client())
+            .await
+            .map_err(PageError::from)?;
         let session = session.ok_or_else(not_signed_in)?;
         let id = session.account.as_str().parse().map_err(|_| not_signed_in())?;
         let customer = match app.records.customer(&id).await {
@@ -137,11 +174,19 @@ impl FromRequestParts<App> for Signed {
         if customer.disabled {
             return Err(not_signed_in());
         }
-        Ok(Self { customer, session, visitor })
+        Ok(Self {
+            customer,
+            session,
+            visitor,
+        })
     }
 }
 
 /// Where to come back to after the sign-in: only what a GET may repeat.
 fn next(method: &Method, uri: &Uri) -> Option<Url> {
-    if method == Method::GET { Url::from_client(uri.path_and_query()?.as_str()) } else { None }
+    if method == Method::GET {
+        Url::from_client(uri.path_and_query()?.as_str())
+    } else {
+        None
+    }
 }

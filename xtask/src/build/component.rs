@@ -12,16 +12,23 @@ use wasmparser::{Parser, Payload};
 /// When the module carries no component type, when it imports anything that its world does not name, or when the result
 /// is not valid.
 pub fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let component = wit_component::ComponentEncoder::default()
+    wit_component::ComponentEncoder::default()
         .validate(true)
         .module(module)
         .context("the module cannot be read")?
         .encode()
-        .context("the module does not fit its world")?;
-    if let Some(wasi) = imports(&component)?.iter().find(|name| name.starts_with("wasi:")) {
+        .context("the module does not fit its world")
+}
+
+/// Refuses a component that imports WASI, which plugins here are built without.
+///
+/// # Errors
+/// When it does, or when the bytes are not a component.
+pub fn without_wasi(component: &[u8]) -> anyhow::Result<()> {
+    if let Some(wasi) = imports(component)?.iter().find(|name| name.starts_with("wasi:")) {
         bail!("the component imports `{wasi}`: guests here are built without WASI");
     }
-    Ok(component)
+    Ok(())
 }
 
 /// The names of the interfaces that a component imports, in its order.

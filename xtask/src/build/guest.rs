@@ -39,6 +39,8 @@ pub struct Module {
     pub id: String,
     /// The core module.
     pub path: PathBuf,
+    /// Whether it is one of the guests that tests keep as examples of one crate.
+    pub is_example: bool,
 }
 
 /// The guest crates in a folder, by name: the folder itself if it is one, else its subfolders.
@@ -76,20 +78,35 @@ pub fn target_folder(root: &Path) -> PathBuf {
 }
 
 /// Compiles crates. Members of this workspace are compiled in one go; other crates each by themselves, with the same
-/// profile and into the same target folder.
+/// profile and into the same target folder. A member whose examples are `cdylib`s holds one guest an example: small
+/// guests of tests, for which a crate each would be too much.
 ///
 /// # Errors
 /// When cargo fails (it has then said why) or a crate makes no `cdylib`.
 pub fn compile(toolchain: &Toolchain, crates: &[GuestCrate]) -> anyhow::Result<Vec<Module>> {
     let root = root();
     let members = members(&root)?;
-    let (ours, others): (Vec<_>, Vec<_>) = crates.iter().partition(|guest| {
+    let member = |guest: &GuestCrate| {
         members
             .iter()
-            .any(|member| member.manifest_path == guest.manifest)
-    });
+            .find(|member| member.manifest_path == guest.manifest)
+    };
+    let (folders, crates): (Vec<_>, Vec<_>) = crates
+        .iter()
+        .partition(|guest| member(guest).is_some_and(|member| member.guest_examples() > 0));
+    let (ours, others): (Vec<_>, Vec<_>) = crates.into_iter().partition(|guest| member(guest).is_some());
 
     let mut modules = Vec::new();
+    for guest in folders {
+        let Some(found) = member(guest) else { continue };
+        let mut command = cargo(toolchain, &root);
+        command
+            .current_dir(&root)
+            .args(["--examples", "--all-features", "--package", &found.name])
+            // Nobody waits for these guests' bytes to load; optimising each with all it uses takes far longer.
+            .args(["--config", "profile.guest.lto=\"off\""]);
+        modules.extend(run(command, &[guest], found.guest_examples())?);
+    }
     if !ours.is_empty() {
         let mut command = cargo(toolchain, &root);
         command.current_dir(&root);
@@ -101,7 +118,8 @@ pub fn compile(toolchain: &Toolchain, crates: &[GuestCrate]) -> anyhow::Result<V
                 command.args(["--package", &member.name]);
             }
         }
-        modules.extend(run(command, &ours)?);
+        command.arg("--lib");
+        modules.extend(run(command, &ours, ours.len())?);
     }
     for guest in others {
         let mut command = cargo(toolchain, &root);
@@ -109,7 +127,8 @@ pub fn compile(toolchain: &Toolchain, crates: &[GuestCrate]) -> anyhow::Result<V
         for setting in PROFILE {
             command.args(["--config", setting]);
         }
-        modules.extend(run(command, &[guest])?);
+        command.arg("--lib");
+        modules.extend(run(command, &[guest], 1)?);
     }
     modules.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(modules)
@@ -121,7 +140,6 @@ fn cargo(toolchain: &Toolchain, root: &Path) -> Command {
         .args([
             "--profile",
             "guest",
-            "--lib",
             "--message-format",
             "json-render-diagnostics",
         ])
@@ -166,6 +184,24 @@ struct Metadata {
 struct Member {
     name: String,
     manifest_path: PathBuf,
+    targets: Vec<MemberTarget>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MemberTarget {
+    kind: Vec<String>,
+    crate_types: Vec<String>,
+}
+
+impl Member {
+    /// How many of its examples are guests.
+    fn guest_examples(&self) -> usize {
+        let has = |words: &[String], word: &str| words.iter().any(|found| found == word);
+        self.targets
+            .iter()
+            .filter(|target| has(&target.kind, "example") && has(&target.crate_types, "cdylib"))
+            .count()
+    }
 }
 
 fn members(root: &Path) -> anyhow::Result<Vec<Member>> {
@@ -197,10 +233,10 @@ struct Message {
 #[derive(Debug, Deserialize)]
 struct MessageTarget {
     kind: Vec<String>,
+    crate_types: Vec<String>,
 }
 
-fn run(mut command: Command, guests: &[&GuestCrate]) -> anyhow::Result<Vec<Module>> {
-    let count = guests.len();
+fn run(mut command: Command, guests: &[&GuestCrate], count: usize) -> anyhow::Result<Vec<Module>> {
     say(&format!(
         "cargo build: {count} guest{} for {TARGET}",
         if count == 1 { "" } else { "s" }
@@ -217,10 +253,10 @@ fn run(mut command: Command, guests: &[&GuestCrate]) -> anyhow::Result<Vec<Modul
         let Ok(message) = serde_json::from_slice::<Message>(line) else {
             continue;
         };
+        let target = message.target.as_ref();
+        let is_example = target.is_some_and(|target| target.kind.iter().any(|kind| kind == "example"));
         let is_guest = message.reason == "compiler-artifact"
-            && message
-                .target
-                .is_some_and(|target| target.kind.iter().any(|kind| kind == "cdylib"))
+            && target.is_some_and(|target| target.crate_types.iter().any(|kind| kind == "cdylib"))
             && guests.iter().any(|guest| guest.manifest == message.manifest_path);
         if !is_guest {
             continue;
@@ -238,7 +274,7 @@ fn run(mut command: Command, guests: &[&GuestCrate]) -> anyhow::Result<Vec<Modul
             .to_string_lossy()
             .replace('_', "-");
         let id = stem.strip_prefix("portico-plugin-").unwrap_or(&stem).to_owned();
-        modules.push(Module { id, path });
+        modules.push(Module { id, path, is_example });
     }
     if modules.len() != count {
         bail!(

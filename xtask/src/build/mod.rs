@@ -102,6 +102,9 @@ fn assemble(crates: &[guest::GuestCrate], choice: Choice, out: &Path) -> anyhow:
             .with_context(|| format!("cannot read `{}`", module.path.display()))?;
         let encoded =
             component::encode(&bytes).with_context(|| format!("guest `{}` is no component", module.id))?;
+        if !module.is_example {
+            component::without_wasi(&encoded).with_context(|| format!("guest `{}`", module.id))?;
+        }
         let path = out.join(format!("{}.wasm", module.id));
         let state = write_if_new(&path, &encoded)?;
         let imports = component::imports(&encoded)?.join(", ");

@@ -119,7 +119,7 @@ pub struct InspectArgs {
 pub struct InstallArgs {
     /// The component, a `.wasm` file.
     pub file: PathBuf,
-    /// An import to approve, such as `portico:plugin/snapshots@0.1.0`; may be repeated. All, after a question, if
+    /// An import to approve, such as `snapshots`; may be repeated. All, after a question, if
     /// left out.
     #[arg(long, value_name = "IMPORT")]
     pub approve: Vec<String>,

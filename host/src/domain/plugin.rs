@@ -23,7 +23,7 @@ pub struct PluginApproval {
     pub digest: String,
     /// The file it came from, for people; the panel runs its own copy, found by digest.
     pub source: PathBuf,
-    /// The imports the provider approved, such as `portico:plugin/snapshots@0.1.0`.
+    /// The imports the provider approved, such as `snapshots`.
     pub imports: BTreeSet<String>,
     /// Settings for the whole panel.
     pub settings: Settings,

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a busy machine may add to another customer's page, half of the times and at worst. The clients of the test run
 /// on the same threads as the panel, and each of their steps waits for its turn as well.
 const NOISE: Duration = Duration::from_millis(500);
-const WORST_NOISE: Duration = Duration::from_millis(3_000);
+const WORST_NOISE: Duration = Duration::from_secs(3);
 /// How many times as long as usual it may take.
 const RATIO: u32 = 6;
 

@@ -141,9 +141,9 @@ impl Stage {
         for (id, bytes, approve) in files {
             std::fs::write(self.folder.path().join(format!("{id}.wasm")), bytes).expect("a component");
             let approve = approve.map_or_else(|| "\"as-built\"".to_owned(), |list| format!("{list:?}"));
-            plugins.push_str(&format!(
+            plugins.extend([format!(
                 "[[plugin]]\nid = \"{id}\"\nfile = \"{id}.wasm\"\napprove = {approve}\n\n"
-            ));
+            )]);
         }
         permissions.extend(
             probes
@@ -171,7 +171,7 @@ impl Stage {
             self.simulator.fingerprint(),
         );
         for (customer, service, vmid) in [("anna", ANNAS, 100), ("ben", BENS, 101)] {
-            text.push_str(&format!(
+            text.extend([format!(
                 r#"
                 [[customer]]
                 id = "{customer}"
@@ -187,7 +187,7 @@ impl Stage {
                 vmid = {vmid}
                 hostname = "{customer}.example.net"
                 "#
-            ));
+            )]);
         }
         text
     }
@@ -304,7 +304,7 @@ impl Customer {
         let begun = Instant::now();
         let request = request.header("cookie", self.cookie.get().map_or("", String::as_str));
         let answer = request
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .send()
             .await
             .expect("the panel answers");

@@ -45,7 +45,11 @@ impl Access {
             .map(|scope| scope.as_str().to_owned())
             .collect();
         let grants = Grants::compute(&product.permissions, &installed.approval.id, &declared, &approved);
-        let enabled = plugin.id() == OVERVIEW || !grants.is_empty();
+        let named = product
+            .permissions
+            .iter()
+            .any(|permission| permission.plugin == installed.approval.id);
+        let enabled = plugin.id() == OVERVIEW || named;
         let mut scopes: ScopeSet = grants
             .scopes()
             .iter()

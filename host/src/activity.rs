@@ -17,7 +17,7 @@ impl Activity {
     pub fn job_requested(self, batch: &mut Batch, job: &Job) -> Result<(), StoreError> {
         match job.actor {
             Actor::Customer { .. } => {
-                self.entry(batch, job, job.created, Outcome::Requested, job.title.clone())
+                Self::entry(batch, job, job.created, Outcome::Requested, job.title.clone())
             }
             Actor::System => Ok(()),
         }
@@ -38,11 +38,10 @@ impl Activity {
         } else {
             job.outcome.clone()
         };
-        self.entry(batch, job, now, outcome, text)
+        Self::entry(batch, job, now, outcome, text)
     }
 
     fn entry(
-        self,
         batch: &mut Batch,
         job: &Job,
         at: Timestamp,

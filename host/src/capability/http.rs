@@ -35,7 +35,7 @@ pub struct Sender {
 
 impl Sender {
     /// Clients without proxies, cookies or automatic redirects.
-    pub fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
+    pub fn new(tls: &rustls::ClientConfig) -> Result<Self, reqwest::Error> {
         let client = |guard: bool| {
             let builder = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())

@@ -18,16 +18,16 @@ impl LogPort for Binding {
         // The level of a tracing event is fixed where it is written.
         match level {
             Level::Debug => {
-                tracing::debug!(target: "plugin", %plugin, %service, request_id, fields, "{message}")
+                tracing::debug!(target: "plugin", %plugin, %service, request_id, fields, "{message}");
             }
             Level::Info => {
-                tracing::info!(target: "plugin", %plugin, %service, request_id, fields, "{message}")
+                tracing::info!(target: "plugin", %plugin, %service, request_id, fields, "{message}");
             }
             Level::Warn => {
-                tracing::warn!(target: "plugin", %plugin, %service, request_id, fields, "{message}")
+                tracing::warn!(target: "plugin", %plugin, %service, request_id, fields, "{message}");
             }
             Level::Error => {
-                tracing::error!(target: "plugin", %plugin, %service, request_id, fields, "{message}")
+                tracing::error!(target: "plugin", %plugin, %service, request_id, fields, "{message}");
             }
         }
     }

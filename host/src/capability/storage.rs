@@ -49,7 +49,7 @@ impl StoragePort for Binding {
             .get(Table::PluginStorage, &place)
             .await
             .map_err(store_failed)?;
-        Ok(record.map(|record| entry(key, record)))
+        Ok(record.map(|record| entry(key, &record)))
     }
 
     async fn set(&self, namespace: Namespace, key: String, value: Vec<u8>) -> Result<u64, CapabilityError> {
@@ -82,7 +82,7 @@ impl StoragePort for Binding {
         let entries = page.entries.into_iter().filter_map(|found| {
             let mut parts = found.key.parts();
             let (_, _, key) = (parts.text()?, parts.text()?, parts.text()?);
-            Some(entry(key, found.record))
+            Some(entry(key, &found.record))
         });
         Ok(entries
             .take_while(|entry| entry.key.starts_with(&prefix))
@@ -178,7 +178,7 @@ impl Binding {
     }
 }
 
-fn entry(key: String, record: Record) -> Entry {
+fn entry(key: String, record: &Record) -> Entry {
     Entry {
         key,
         value: record.value.to_vec(),

@@ -162,8 +162,8 @@ fn failure(error: &Error) -> StartFailure {
         Error::Unauthorized { .. }
         | Error::PermissionDenied { .. }
         | Error::VmUnknown { .. }
-        | Error::Tls { .. } => FailureKind::Unavailable,
-        Error::Malformed { .. } => FailureKind::Unavailable,
+        | Error::Tls { .. }
+        | Error::Malformed { .. } => FailureKind::Unavailable,
         _ => FailureKind::Failed("Proxmox refused the operation".to_owned()),
     };
     StartFailure {

@@ -40,7 +40,7 @@ impl Default for EngineConfig {
 }
 
 /// How long a claim lasts; a running job renews it.
-pub(super) const CLAIM: Duration = Duration::from_secs(120);
+pub(super) const CLAIM: Duration = Duration::from_mins(2);
 /// How long the loop sleeps at most, should a wake-up be lost.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Pause after the store failed.
@@ -63,10 +63,6 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that is not running yet.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the composition root hands over each part once"
-    )]
     pub fn new(
         jobs: Jobs,
         schedules: Schedules,

@@ -17,7 +17,7 @@ use crate::clock::later;
 use crate::store::{Batch, Claimed, StoreError, StoreExt, Table, Versioned};
 
 /// How long an ended job is kept for lists.
-const KEEP: Duration = Duration::from_secs(24 * 3600);
+const KEEP: Duration = Duration::from_hours(24);
 /// A claim is renewed this often while a job waits for Proxmox.
 const RENEW: Duration = Duration::from_secs(40);
 /// How long a job waits before it tries again to get its service or node.
@@ -253,14 +253,14 @@ impl<'a> Run<'a> {
                 task,
                 state,
                 progress,
-            } => match journal.task(&task).await? {
-                Some(task) => self.next(job, state, progress, Wait::Task(task), batch).await,
-                None => {
-                    tracing::error!(job = %job.value.id, %task, "a plugin waits for a task that it has not started");
-                    let reason = "The plugin made a mistake; the provider has been told.".to_owned();
-                    self.failed(job, reason, false, Batch::new()).await
+            } => {
+                if let Some(task) = journal.task(&task).await? {
+                    return self.next(job, state, progress, Wait::Task(task), batch).await;
                 }
-            },
+                tracing::error!(job = %job.value.id, %task, "a plugin waits for a task that it has not started");
+                let reason = "The plugin made a mistake; the provider has been told.".to_owned();
+                self.failed(job, reason, false, Batch::new()).await
+            }
         }
     }
 

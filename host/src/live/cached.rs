@@ -117,13 +117,12 @@ where
                 let failure = Arc::clone(failure);
                 return Self::stand_in(state.last.clone(), patience).ok_or(Some(failure));
             }
-            let flight = match &state.flight {
-                Some(flight) => flight.clone(),
-                None => {
-                    let flight = self.launch(fetch(state.last.clone()), state.epoch);
-                    state.flight = Some(flight.clone());
-                    flight
-                }
+            let flight = if let Some(flight) = &state.flight {
+                flight.clone()
+            } else {
+                let flight = self.launch(fetch(state.last.clone()), state.epoch);
+                state.flight = Some(flight.clone());
+                flight
             };
             (flight, state.last.clone())
         };
@@ -167,14 +166,12 @@ where
         });
         let this = Arc::clone(self);
         async move {
-            match fetch.await {
-                Ok(result) => result,
-                // The fetch panicked or the runtime stops: there is no value and nobody else will bring one.
-                Err(_) => {
-                    this.state().flight = None;
-                    std::future::pending().await
-                }
+            if let Ok(result) = fetch.await {
+                return result;
             }
+            // The fetch panicked or the runtime stops: there is no value and nobody else will bring one.
+            this.state().flight = None;
+            std::future::pending().await
         }
         .boxed()
         .shared()

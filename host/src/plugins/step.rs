@@ -66,7 +66,7 @@ impl Advance for Stepper {
                 step: read(step),
                 batch: journal.take_batch(),
             }),
-            Err(error) => Err(self.failed(job, &error)),
+            Err(error) => Err(Self::failed(job, &error)),
         }
     }
 
@@ -103,7 +103,7 @@ impl Stepper {
         })
     }
 
-    fn failed(&self, job: &Job, error: &PluginError) -> AdvanceError {
+    fn failed(job: &Job, error: &PluginError) -> AdvanceError {
         tracing::error!(
             job = %job.id, step = job.step, plugin = %job.plugin, kind = job.kind,
             error = %chain(error), outcome = error.outcome(), "a step of a job failed"

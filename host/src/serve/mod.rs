@@ -99,7 +99,7 @@ impl Panel {
             jobs: jobs.clone(),
             schedules: schedules.clone(),
             outbox: outbox.clone(),
-            http: http::Sender::new(public_tls())?,
+            http: http::Sender::new(&public_tls())?,
             vault: vault.clone(),
             grace: Duration::from_secs(u64::from(config.jobs.grace_secs)),
         };

@@ -27,7 +27,7 @@ use crate::view::service::{Action, Head, Outcome, RunningJob, ServiceNav, Status
 use crate::view::urls::Url;
 
 /// For how long the end of a job is news.
-const NEWS: Duration = Duration::from_secs(60);
+const NEWS: Duration = Duration::from_mins(1);
 /// A state older than this is shown with its age.
 const OLD: Duration = Duration::from_secs(12);
 const NOT_INCLUDED: &str = "Not included in your plan";

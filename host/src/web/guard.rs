@@ -63,13 +63,11 @@ pub async fn around(State(app): State<App>, mut request: Request, next: Next) ->
 
 /// Turns a panic of a handler into a 500: the process and every other request go on.
 pub async fn caught(request: Request, next: Next) -> Response {
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("a handler panicked");
-            (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n").into_response()
-        }
+    if let Ok(response) = AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        return response;
     }
+    tracing::error!("a handler panicked");
+    (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n").into_response()
 }
 
 /// Refuses a request with an unsafe method that another site caused.

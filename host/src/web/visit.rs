@@ -136,7 +136,6 @@ impl Signed {
             flash,
         );
         page.product_name.clone_from(&app.product_name);
-        page.lang = "en".to_owned();
         page
     }
 

@@ -10,7 +10,7 @@ use super::*;
 const REQUEST_STACK: usize = 2 * 1024 * 1024;
 
 /// Far above what a rendering takes in a debug build on a busy machine; what is not bounded takes years.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Renders on a thread like that of a request, and fails where it takes long.
 fn render_at_request(set: TemplateSet, data: &str) -> Result<String, TemplateError> {

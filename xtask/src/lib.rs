@@ -5,7 +5,7 @@
 //! - [`build`]: guests (WebAssembly components) and web assets. A library too: tests build their own guests with it.
 //! - [`demo`]: the panel with sample data in front of a simulated cluster.
 //! - [`generate`]: the files in `docs/` that are made from the code.
-//! - [`test`]: every check there is.
+//! - [`mod@test`]: every check there is.
 //!
 //! Messages for people go to stderr; stdout is kept for results that a program could read.
 #![expect(

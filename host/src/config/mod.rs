@@ -1,7 +1,7 @@
 //! The server's config, `portico.toml`: one file a section, each a struct with defaults, a doc line a field, and
 //! a `validate` that names key and remedy.
 //!
-//! [`Config::load`] reads and validates it; unknown keys fail. [`reference`] writes the commented sample and the
+//! [`Config::load`] reads and validates it; unknown keys fail. [`mod@reference`] writes the commented sample and the
 //! reference page from the very same doc lines.
 //!
 //! To add a key: the field with its doc line and default in its section, and what may be wrong with it in the

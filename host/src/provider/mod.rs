@@ -3,7 +3,7 @@
 //!
 //! The way of a file, one step a module:
 //!
-//! 1. [`parse`] reads it key by key ([`file`], on the reader in `reader`) and reports every problem at once
+//! 1. [`parse`] reads it key by key ([`mod@file`], on the reader in `reader`) and reports every problem at once
 //!    ([`Problems`]), each with line, key and remedy.
 //! 2. [`Applier::plan`] inspects the plugins' components through a port ([`ComponentInspector`]), reads the
 //!    store ([`State`]), checks names and uniqueness over everything (`check`, `settings`), and compares

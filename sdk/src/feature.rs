@@ -4,7 +4,7 @@ use crate::{Context, Description, Error, Event, Job, Request, Response, Step, Te
 
 /// A feature of the client area.
 ///
-/// Implement it for a unit struct and hand that to [`export!`](crate::export). There is no `self`: each call runs in a
+/// Implement it for a unit struct and hand that to [`export!`](macro@crate::export). There is no `self`: each call runs in a
 /// fresh instance, and nothing is kept in memory from one call to the next.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a feature",

@@ -1,5 +1,5 @@
 //! Writing to the provider's log: [`debug!`](crate::debug), [`info!`](crate::info), [`warn!`](crate::warn),
-//! [`error!`](crate::error).
+//! [`error!`](macro@crate::error).
 //!
 //! A line carries plugin, version, service and request id by itself. The customer never sees it.
 

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::{Parser, Subcommand};
-use xtask::{build, demo, generate, test};
+use xtask::{bench, build, demo, generate, test};
 
 /// Builds, runs and checks Portico.
 #[derive(Debug, Parser)]
@@ -22,8 +21,8 @@ enum Command {
     Demo(demo::Options),
     /// Run every check and test.
     Test(test::Options),
-    /// Measure.
-    Bench,
+    /// Measure what a sandboxed page costs, how fast the panel starts and how much memory it takes.
+    Bench(bench::Options),
     /// Write the files that are made from the code: sample configuration, references, golden files.
     Generate(generate::Options),
 }
@@ -34,7 +33,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(options) => demo::run(&options)?,
         Command::Test(options) => return test::run(&options),
         Command::Generate(options) => generate::run(&options)?,
-        Command::Bench => bail!("this command does not exist yet"),
+        Command::Bench(options) => bench::run(&options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ use crate::view::urls::Url;
 
 /// Why a page failed.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum PageError {
+pub enum PageError {
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     NotSignedIn {
@@ -181,13 +181,13 @@ impl From<ViewError> for PageError {
 
 /// An error and the page around it.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
+pub struct Failure {
     /// Why.
-    pub(super) error: PageError,
+    pub error: PageError,
     /// The layout of who is signed in.
-    pub(super) page: Option<Box<Page>>,
+    pub page: Option<Box<Page>>,
     /// The sidebar of the service.
-    pub(super) service: Option<Box<ServiceNav>>,
+    pub service: Option<Box<ServiceNav>>,
 }
 
 impl<E: Into<PageError>> From<E> for Failure {

@@ -34,18 +34,18 @@ const NOT_INCLUDED: &str = "Not included in your plan";
 
 /// A service and what belongs to it, as a page needs it.
 #[derive(Debug, Clone)]
-pub(super) struct Room {
+pub struct Room {
     /// The service.
-    pub(super) service: Service,
+    pub service: Service,
     /// Its product.
-    pub(super) product: Product,
+    pub product: Product,
     /// The plugins at this moment.
-    pub(super) set: Arc<Set>,
+    pub set: Arc<Set>,
 }
 
 impl Room {
     /// The customer's service.
-    pub(super) async fn open(app: &App, signed: &Signed, id: &str) -> Result<Self, Failure> {
+    pub async fn open(app: &App, signed: &Signed, id: &str) -> Result<Self, Failure> {
         let missing = || signed.failure(app, PageError::NotFound);
         let id = id.parse().map_err(|_| missing())?;
         let service = app.records.service_of(&signed.customer.id, id).await;
@@ -60,7 +60,7 @@ impl Room {
     }
 
     /// The sidebar.
-    pub(super) fn nav(&self, active: &str) -> ServiceNav {
+    pub fn nav(&self, active: &str) -> ServiceNav {
         let mut entries: Vec<_> = self
             .set
             .plugins
@@ -94,7 +94,7 @@ impl Room {
     }
 
     /// A failure on a page of this service.
-    pub(super) fn failure(&self, app: &App, signed: &Signed, active: &str, error: PageError) -> Failure {
+    pub fn failure(&self, app: &App, signed: &Signed, active: &str, error: PageError) -> Failure {
         Failure {
             service: Some(Box::new(self.nav(active))),
             ..signed.failure(app, error)
@@ -102,7 +102,7 @@ impl Room {
     }
 
     /// State, buttons and jobs.
-    pub(super) async fn head(&self, app: &App, plugin: &str) -> Result<Head, PageError> {
+    pub async fn head(&self, app: &App, plugin: &str) -> Result<Head, PageError> {
         let (state, jobs) = tokio::join!(self.state(app), app.parts.jobs.of_service(self.service.id));
         let jobs = jobs?;
         let hold = app.parts.jobs.hold(self.service.id).await?;

@@ -29,8 +29,10 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
+pub use self::error::{Failure, PageError};
+pub use self::frame::Room;
 pub use self::state::{App, AppParts};
-pub use self::visit::Peer;
+pub use self::visit::{Peer, Signed, Visitor};
 use crate::view::urls::{Url, pattern};
 
 /// Bytes of a form: what the contract allows a plugin's form, and some for encoding.
@@ -38,7 +40,13 @@ const FORM: usize = 256 << 10;
 
 /// All pages.
 pub fn router(app: App) -> Router {
-    Router::new()
+    router_with(app, Router::new())
+}
+
+/// All pages, and pages of the program that has the panel in it, which stand behind the same guards: what [`Signed`] and
+/// [`Room`] let through, [`Failure`] turns away.
+pub fn router_with(app: App, extra: Router<App>) -> Router {
+    extra
         .route("/", get(async || Redirect::to(Url::services().as_str())))
         .route(pattern::LOGIN, get(login::form).post(login::submit))
         .route(pattern::LOGOUT, post(login::leave))

@@ -37,13 +37,13 @@ pub(super) const SESSION: &str = "portico_session";
 
 /// Anybody.
 #[derive(Debug, Clone)]
-pub(super) struct Visitor {
+pub struct Visitor {
     /// His address, as far as trusted proxies tell.
-    pub(super) address: IpAddr,
+    pub address: IpAddr,
     /// The request's headers.
-    pub(super) headers: HeaderMap,
+    pub headers: HeaderMap,
     /// The request's id.
-    pub(super) request_id: String,
+    pub request_id: String,
 }
 
 impl Visitor {
@@ -113,18 +113,18 @@ impl FromRequestParts<App> for Visitor {
 
 /// A customer who is signed in.
 #[derive(Debug, Clone)]
-pub(super) struct Signed {
+pub struct Signed {
     /// Who.
-    pub(super) customer: Customer,
+    pub customer: Customer,
     /// By which session.
-    pub(super) session: Session,
+    pub session: Session,
     /// From where.
-    pub(super) visitor: Visitor,
+    pub visitor: Visitor,
 }
 
 impl Signed {
     /// The page of a customer, with the message that the action before left.
-    pub(super) fn page(&self, app: &App) -> Page {
+    pub fn page(&self, app: &App) -> Page {
         let user = SignedIn::new(self.customer.name.as_str(), self.customer.email.as_str());
         let flash = flash::take(&app.site, &self.visitor.headers)
             .into_iter()
@@ -140,7 +140,7 @@ impl Signed {
     }
 
     /// An error on a page of this customer.
-    pub(super) fn failure(&self, app: &App, error: PageError) -> Failure {
+    pub fn failure(&self, app: &App, error: PageError) -> Failure {
         Failure {
             error,
             page: Some(Box::new(self.page(app))),

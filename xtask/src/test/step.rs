@@ -107,7 +107,8 @@ impl Step {
                 plain(
                     cargo("clippy")
                         .args(SELECTION)
-                        .args(["--all-targets", "--", "-D", "warnings"]),
+                        .args(["--all-targets", "--features", "portico-tests/bench"])
+                        .args(["--", "-D", "warnings"]),
                 )
             }
             // `--all-targets`, though the tests follow: without it the features that only tests switch on would be

@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask <command>` runs it; `main.rs` only reads the command line. Each command is a module with a `run`.
 //!
-//! - [`bench`]: the benchmark, built and run.
+//! - [`mod@bench`]: the benchmark, built and run.
 //! - [`build`]: guests (WebAssembly components) and web assets. A library too: tests build their own guests with it.
 //! - [`demo`]: the panel with sample data in front of a simulated cluster.
 //! - [`generate`]: the files in `docs/` that are made from the code.

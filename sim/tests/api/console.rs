@@ -4,7 +4,7 @@ use pve_sim::{Action, Control, Major, Options};
 use serde_json::Value;
 
 use crate::lab::{AUDITOR, Lab, PANEL};
-use crate::viewer::{HANDSHAKE, Ticket, Viewer, ticket};
+use crate::viewer::{HANDSHAKE, Opened, Viewer, ticket};
 
 const PROXY: &str = "/nodes/pve1/qemu/100/vncproxy";
 
@@ -75,7 +75,7 @@ async fn the_answer_has_all_that_a_client_needs_in_both_ages() {
         assert_eq!(given.data["password"], Value::Null);
         assert!(given.ticket.starts_with("PVEVNC:"));
         let form = [("websocket", "1"), ("generate-password", "1")];
-        let with = Ticket::of(lab.post(PROXY, &form).await.data());
+        let with = Opened::of(lab.post(PROXY, &form).await.data());
         assert!(with.ticket.starts_with("PVEVNC:") && with.password.len() == 8);
         assert_eq!(with.port, "5901", "the first one still waits");
         for given in [given, with] {
@@ -208,7 +208,7 @@ async fn tickets_are_bound_to_time_holder_vm_and_port() {
         }
     };
     let invalid = "permission denied - invalid PVEVNC ticket";
-    let other_port = Ticket {
+    let other_port = Opened {
         port: "5950".to_owned(),
         ..given.clone()
     };

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What `vncproxy` answered.
 #[derive(Debug, Clone)]
-pub(crate) struct Ticket {
+pub(crate) struct Opened {
     pub(crate) port: String,
     pub(crate) ticket: String,
     pub(crate) password: String,
@@ -37,7 +37,7 @@ pub(crate) struct Ticket {
     pub(crate) data: Value,
 }
 
-impl Ticket {
+impl Opened {
     /// Reads an answer, by the rule that fits all versions.
     pub(crate) fn of(data: Value) -> Self {
         let text = |name: &str| data[name].as_str().map(str::to_owned);
@@ -64,9 +64,9 @@ impl Ticket {
 }
 
 /// Opens a port.
-pub(crate) async fn ticket(lab: &Lab, node: &str, vmid: u32) -> Ticket {
+pub(crate) async fn ticket(lab: &Lab, node: &str, vmid: u32) -> Opened {
     let path = format!("/nodes/{node}/qemu/{vmid}/vncproxy");
-    Ticket::of(lab.post(&path, &[("websocket", "1")]).await.data())
+    Opened::of(lab.post(&path, &[("websocket", "1")]).await.data())
 }
 
 /// The answer to a handshake.
@@ -131,7 +131,7 @@ impl Viewer {
     }
 
     /// Connects with a ticket and a token.
-    pub(crate) async fn connect(lab: &Lab, node: &str, vmid: u32, ticket: &Ticket, token: &str) -> Self {
+    pub(crate) async fn connect(lab: &Lab, node: &str, vmid: u32, ticket: &Opened, token: &str) -> Self {
         let headers = format!("Authorization: {token}\r\n{HANDSHAKE}");
         let path = ticket.path(node, vmid);
         let (viewer, greeting) = Self::ask(lab, lab.handle.addr(), &path, &headers).await.unwrap();
@@ -261,8 +261,9 @@ impl Viewer {
     pub(crate) async fn encodings(&mut self, list: &[i32]) {
         let mut out = vec![2, 0];
         out.extend(u16::try_from(list.len()).unwrap().to_be_bytes());
-        list.iter()
-            .for_each(|encoding| out.extend(encoding.to_be_bytes()));
+        for encoding in list {
+            out.extend(encoding.to_be_bytes());
+        }
         self.say(&out).await;
     }
 

@@ -14,6 +14,7 @@ mod access;
 mod agent;
 mod cluster;
 mod config;
+mod console;
 mod nodes;
 mod power;
 mod rrd;
@@ -163,6 +164,8 @@ pub(crate) struct Reply {
     pub(crate) total: Option<u64>,
     /// A task to wait for, and for how many seconds: when it ends in time, its end is the answer.
     pub(crate) wait: Option<(String, f64)>,
+    /// A console's port to connect to, when the caller asks for a WebSocket.
+    pub(crate) console: Option<u16>,
 }
 
 impl From<Value> for Reply {
@@ -186,6 +189,8 @@ pub(crate) struct Call<'a> {
     pub(crate) sim: &'a Arc<Simulation>,
     /// The cluster.
     pub(crate) world: &'a mut World,
+    /// The host that was called, by its place among the simulator's addresses.
+    pub(crate) host: usize,
     /// The user or token.
     pub(crate) who: &'a str,
     /// Checked parameters, those in the path too.
@@ -232,6 +237,7 @@ const AREAS: &[&[Endpoint]] = &[
     agent::ROUTES,
     cluster::ROUTES,
     config::ROUTES,
+    console::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     rrd::ROUTES,

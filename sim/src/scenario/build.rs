@@ -51,6 +51,7 @@ impl Scenario {
             tasks: crate::world::task::Tasks::default(),
             durations: file.durations,
             faults: crate::world::faults::Faults::default(),
+            consoles: crate::console::Consoles::default(),
             counters: crate::world::counters::Counters::default(),
             releases: 0,
             next_pid: u32::try_from(mix(seed, 1) % 100_000).unwrap_or(0),

@@ -23,6 +23,7 @@ use self::faults::Faults;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
+use crate::console::Consoles;
 use crate::options::Major;
 
 /// A node of the cluster.
@@ -106,6 +107,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     /// What was asked and done.
     pub(crate) counters: Counters,
+    /// Screens of VMs and ports that lead to them.
+    pub(crate) consoles: Consoles,
     /// Bumped when stuck tasks may go on.
     pub(crate) releases: u64,
     /// Source of process ids.

@@ -1,11 +1,13 @@
 //! Tests of the simulator over real TLS, by a client that knows nothing of PVE but what it is told.
 //!
-//! `lab` starts a simulator and calls it; each other module proves one area.
+//! `lab` starts a simulator and calls it; `viewer` looks at consoles; each other module proves one area.
 
 mod checks;
 mod config;
+mod console;
 mod faults;
 mod lab;
 mod power;
 mod snapshots;
 mod tasks;
+mod viewer;

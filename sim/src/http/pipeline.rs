@@ -126,6 +126,9 @@ pub(crate) async fn answer(
     if outcome.as_ref().is_err_and(|failure| failure.status == 401) {
         tokio::time::sleep(sim.clock.real(AUTH_DELAY)).await;
     }
+    if let Some(failure) = outcome.as_ref().err().filter(|failure| failure.after > 0.0) {
+        tokio::time::sleep(sim.clock.real(failure.after)).await;
+    }
     if sim.world().faults.cut(asked.target(), Moment::AfterEffect) {
         sim.world().counters.request(record);
         return Err(Cut);

@@ -50,6 +50,7 @@ impl Scenario {
             access: access(file, major, seed)?,
             tasks: crate::world::task::Tasks::default(),
             durations: file.durations,
+            firewall: crate::world::firewall::Firewall::default(),
             faults: crate::world::faults::Faults::default(),
             counters: crate::world::counters::Counters::default(),
             releases: 0,

@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod counters;
 pub(crate) mod faults;
+pub(crate) mod firewall;
 pub(crate) mod load;
 mod roles;
 
@@ -20,6 +21,7 @@ use indexmap::IndexMap;
 use self::access::Access;
 use self::counters::Counters;
 use self::faults::Faults;
+use self::firewall::Firewall;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
@@ -102,6 +104,8 @@ pub(crate) struct World {
     pub(crate) tasks: Tasks,
     /// How long tasks take.
     pub(crate) durations: Durations,
+    /// The firewall files.
+    pub(crate) firewall: Firewall,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What was asked and done.

@@ -275,6 +275,7 @@ impl Control {
             }
             Action::RemoveVm { vmid } => {
                 world.vms.remove(&vmid).ok_or(ControlError::NoVm(vmid))?;
+                world.firewall.remove(vmid);
                 for storage in world.storages.values_mut() {
                     storage
                         .volumes

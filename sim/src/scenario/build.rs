@@ -19,12 +19,12 @@ use crate::world::storage::{Storage, StorageKind, Volume};
 use crate::world::vm::{Run, Snapshot, Span, Vm};
 use crate::world::{Node, World};
 
-type Built<T> = Result<T, ScenarioError>;
+pub(super) type Built<T> = Result<T, ScenarioError>;
 
 /// (node or empty, volume id) of every volume.
 type Volumes = std::collections::HashSet<(String, String)>;
 
-fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
+pub(super) fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
     Err(ScenarioError::Content {
         place: place.into(),
         reason: reason.into(),
@@ -64,13 +64,20 @@ impl Scenario {
             .flat_map(|storage| &storage.volumes)
             .map(|volume| (volume.node.clone().unwrap_or_default(), volume.volid.clone()))
             .collect::<Volumes>();
+        super::firewall::datacenter(&file.firewall, &mut world)?;
         for spec in &file.vms {
             add_vm(&mut world, &mut volumes, spec, now)?;
+            if let Some(firewall) = &spec.firewall {
+                super::firewall::of_vm(spec.vmid, firewall, &mut world)?;
+            }
         }
         for fleet in &file.fleets {
             for index in 0..fleet.count {
                 let member = fleet_member(fleet, index, &world)?;
                 add_vm(&mut world, &mut volumes, &member, now)?;
+                if let Some(from) = fleet.firewall_of {
+                    world.firewall.copy(from, member.vmid);
+                }
             }
         }
         world.publish_all(now);
@@ -423,6 +430,7 @@ fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::V
         guest_agent: crate::world::vm::GuestAgent::Running,
         config,
         snapshots: Vec::new(),
+        firewall: None,
     })
 }
 

@@ -25,6 +25,7 @@ use self::firewall::Firewall;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
+use crate::failure::Failure;
 use crate::options::Major;
 
 /// A node of the cluster.
@@ -150,6 +151,17 @@ impl World {
                 .and_then(|id| self.storages.get(id))
                 .is_some_and(|s| s.can_snapshot(drive.file()))
         })
+    }
+
+    /// Takes a cluster-wide lock for a moment.
+    ///
+    /// # Errors
+    /// PVE's refusal, after its ten seconds, while a fault holds the lock.
+    pub(crate) fn cfs_lock(&mut self, name: &str) -> Result<(), Failure> {
+        match self.faults.cfs_lock(name) {
+            Some(text) => Err(Failure::timed_out(text, 10.0)),
+            None => Ok(()),
+        }
     }
 
     /// Tells the cluster the numbers of every VM on a node that is online.

@@ -18,6 +18,30 @@ use sha1::{Digest as _, Sha1};
 
 use self::rule::{Rule, Scope};
 
+/// The options of a VM's file.
+pub(crate) const OPTIONS: &[&str] = &[
+    "dhcp",
+    "enable",
+    "ipfilter",
+    "log_level_in",
+    "log_level_out",
+    "macfilter",
+    "ndp",
+    "policy_in",
+    "policy_out",
+    "radv",
+];
+
+/// The options of the cluster's file.
+pub(crate) const CLUSTER_OPTIONS: &[&str] = &[
+    "ebtables",
+    "enable",
+    "log_ratelimit",
+    "policy_forward",
+    "policy_in",
+    "policy_out",
+];
+
 /// A network with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alias {
@@ -71,6 +95,9 @@ pub(crate) struct Datacenter {
     pub(crate) groups: BTreeMap<String, Option<String>>,
 }
 
+/// A rule, and what is wrong with it by parameter.
+pub(crate) type Checked = (Rule, IndexMap<String, String>);
+
 /// All firewall files.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Firewall {
@@ -108,8 +135,17 @@ impl Firewall {
         };
     }
 
+    /// Lets all rules that use a security group use it under its new name.
+    pub(crate) fn rename_group(&mut self, old: &str, new: &str) {
+        let rules = self.vms.values_mut().flat_map(|config| &mut config.rules);
+        for rule in rules.filter(|rule| rule.get("type") == Some("group") && rule.get("action") == Some(old))
+        {
+            rule.set("action", new);
+        }
+    }
+
     /// A VM's rules with what is wrong with each by now, and the digest of them all.
-    pub(crate) fn rules(&self, vmid: u32) -> (Vec<(Rule, IndexMap<String, String>)>, String) {
+    pub(crate) fn rules(&self, vmid: u32) -> (Vec<Checked>, String) {
         let own = self.get(vmid);
         let scope = Scope {
             own: &own,
@@ -178,7 +214,11 @@ mod tests {
         firewall.remove(100);
         assert_eq!(firewall.get(100), Config::default());
         firewall.copy(100, 9000);
-        assert_eq!(firewall.get(9000), Config::default(), "the clone of a VM without a file");
+        assert_eq!(
+            firewall.get(9000),
+            Config::default(),
+            "the clone of a VM without a file"
+        );
     }
 
     #[test]

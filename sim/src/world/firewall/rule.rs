@@ -11,8 +11,19 @@ use super::{Config, Datacenter};
 
 /// The fields a rule can have, as parameters name them.
 pub(crate) const FIELDS: &[&str] = &[
-    "action", "comment", "dest", "dport", "enable", "icmp-type", "iface", "log", "macro", "proto", "source",
-    "sport", "type",
+    "action",
+    "comment",
+    "dest",
+    "dport",
+    "enable",
+    "icmp-type",
+    "iface",
+    "log",
+    "macro",
+    "proto",
+    "source",
+    "sport",
+    "type",
 ];
 
 /// What a rule may refer to.
@@ -71,10 +82,11 @@ impl Rule {
 
     /// The text that PVE digests: all fields in order, without errors.
     pub(crate) fn digest_text(&self) -> String {
-        self.fields
+        let lines = self
+            .fields
             .iter()
-            .map(|(key, value)| format!("{key}:{value}\n"))
-            .collect()
+            .flat_map(|(key, value)| [key, ":", value, "\n"]);
+        lines.collect()
     }
 
     /// The rule as the API shows it, without position and digest.
@@ -98,18 +110,14 @@ impl Rule {
 
     /// The rule's line in the firewall file. A comment is written as it is, line breaks too, as PVE does.
     pub(crate) fn line(&self) -> String {
-        let mut out = String::new();
-        if self.get("enable") == Some("0") {
-            out.push('|');
-        }
+        let switch = if self.get("enable") == Some("0") { "|" } else { "" };
         let kind = self.get("type").unwrap_or_default();
         let action = self.get("action").unwrap_or_default();
-        out.push_str(&kind.to_ascii_uppercase());
-        out.push(' ');
-        match self.get("macro") {
-            Some(name) => out.push_str(&format!("{name}({action})")),
-            None => out.push_str(action),
-        }
+        let mut words = vec![format!("{switch}{}", kind.to_ascii_uppercase())];
+        words.push(match self.get("macro") {
+            Some(name) => format!("{name}({action})"),
+            None => action.to_owned(),
+        });
         let options = [
             ("iface", "-i"),
             ("source", "-source"),
@@ -122,13 +130,13 @@ impl Rule {
         ];
         for (field, option) in options {
             if let Some(text) = self.get(field).filter(|_| kind != "group" || field == "iface") {
-                out.push_str(&format!(" {option} {text}"));
+                words.push(format!("{option} {text}"));
             }
         }
         if let Some(comment) = self.get("comment").filter(|text| !text.trim().is_empty()) {
-            out.push_str(&format!(" # {comment}"));
+            words.push(format!("# {comment}"));
         }
-        out
+        words.join(" ")
     }
 
     /// Reads a line of the firewall file; `None` if it is not a rule.
@@ -348,7 +356,9 @@ struct Check {
 
 impl Check {
     fn wrong(&mut self, field: &str, reason: impl Into<String>) {
-        self.errors.entry(field.to_owned()).or_insert_with(|| reason.into());
+        self.errors
+            .entry(field.to_owned())
+            .or_insert_with(|| reason.into());
     }
 
     fn version(&mut self, field: &str, version: Option<u8>) {
@@ -401,12 +411,36 @@ mod tests {
             assert_eq!(first(line), (field.to_owned(), reason.to_owned()), "{line}");
         };
         case("IN GO", "action", "unknown action 'GO'");
-        case("FORWARD ACCEPT", "type", "invalid rule type 'forward' for rule_env 'vm'");
-        case("IN ACCEPT -i eth0", "iface", "value does not match the regex pattern 'net\\d+'");
-        case("IN ACCEPT -dport 22", "proto", "missing property - 'dport' requires this property");
-        case("IN ACCEPT -p gre -dport 22", "dport", "protocol 'gre' does not support ports");
-        case("IN ACCEPT -p tcp -icmp-type any", "proto", "missing property - 'icmp-type' requires this property");
-        case("IN ACCEPT -p icmp -icmp-type no-route", "icmp-type", "invalid icmp-type 'no-route' for proto 'icmp'");
+        case(
+            "FORWARD ACCEPT",
+            "type",
+            "invalid rule type 'forward' for rule_env 'vm'",
+        );
+        case(
+            "IN ACCEPT -i eth0",
+            "iface",
+            "value does not match the regex pattern 'net\\d+'",
+        );
+        case(
+            "IN ACCEPT -dport 22",
+            "proto",
+            "missing property - 'dport' requires this property",
+        );
+        case(
+            "IN ACCEPT -p gre -dport 22",
+            "dport",
+            "protocol 'gre' does not support ports",
+        );
+        case(
+            "IN ACCEPT -p tcp -icmp-type any",
+            "proto",
+            "missing property - 'icmp-type' requires this property",
+        );
+        case(
+            "IN ACCEPT -p icmp -icmp-type no-route",
+            "icmp-type",
+            "invalid icmp-type 'no-route' for proto 'icmp'",
+        );
         case("IN ACCEPT -p no", "proto", "unknown protocol 'no'");
         case("IN ACCEPT -source +none", "source", "no such ipset 'none'");
         case("IN ACCEPT -source none", "source", "no such alias 'none'");
@@ -427,9 +461,15 @@ mod tests {
     #[test]
     fn a_rule_with_an_address_has_its_ip_version() {
         let (own, datacenter) = (Config::default(), Datacenter::default());
-        let scope = Scope { own: &own, datacenter: &datacenter };
+        let scope = Scope {
+            own: &own,
+            datacenter: &datacenter,
+        };
         let mut rule = Rule::from_line("IN ssh(ACCEPT) -source 2001:db8::1").unwrap();
         assert!(rule.verify(scope).is_empty());
-        assert_eq!((rule.get("ipversion"), rule.get("macro")), (Some("6"), Some("SSH")));
+        assert_eq!(
+            (rule.get("ipversion"), rule.get("macro")),
+            (Some("6"), Some("SSH"))
+        );
     }
 }

@@ -73,7 +73,9 @@ fn element(text: &str) -> Result<u8, String> {
     if let Some(prefix) = prefix {
         let (value, width) = bits(address);
         if prefix > width {
-            return Err(format!("Prefix length {prefix} is longer than IP address ({width})"));
+            return Err(format!(
+                "Prefix length {prefix} is longer than IP address ({width})"
+            ));
         }
         if host_part(address, prefix) != 0 {
             let digits = format!("{value:b}");
@@ -151,7 +153,11 @@ pub(crate) fn ports(text: &str, icmp: bool) -> Checked {
     extra_commas(text)?;
     let number = |digits: &str| {
         let fits = digits.parse::<u64>().is_ok_and(|port| port <= 65_535);
-        if fits { Ok(()) } else { Err(format!("invalid port '{digits}'")) }
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("invalid port '{digits}'"))
+        }
     };
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let (mut count, mut types) = (0, false);

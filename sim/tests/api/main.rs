@@ -5,6 +5,7 @@
 mod checks;
 mod config;
 mod faults;
+mod firewall;
 mod lab;
 mod power;
 mod snapshots;

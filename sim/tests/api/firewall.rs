@@ -14,7 +14,8 @@ fn at(rest: &str) -> String {
 }
 
 async fn rules(lab: &Lab) -> Vec<Value> {
-    lab.get(&at("/rules")).await.data().as_array().unwrap().clone()
+    let data = lab.get(&at("/rules")).await.data();
+    data.as_array().cloned().unwrap_or_default()
 }
 
 /// The comments of all rules, top down.
@@ -188,80 +189,88 @@ async fn fields_are_unset_by_delete_by_an_empty_text_and_by_a_dash() {
     );
 }
 
+/// What is added to an ACCEPT rule, the parameter that is refused, and the text.
+type Case = (
+    &'static [(&'static str, &'static str)],
+    &'static str,
+    &'static str,
+);
+
+const CASES: &[Case] = &[
+    (
+        &[("source", "192.0.2.1,2001:db8::1")],
+        "source",
+        "invalid format - detected mixed ipv4/ipv6 addresses in address list '192.0.2.1,2001:db8::1'\n",
+    ),
+    (&[("source", "+none")], "source", "no such ipset 'none'"),
+    (&[("dest", "none")], "dest", "no such alias 'none'"),
+    (
+        &[("proto", "tcpp")],
+        "proto",
+        "invalid format - unknown protocol 'tcpp'\n",
+    ),
+    (
+        &[("proto", "tcp"), ("dport", "70000")],
+        "dport",
+        "invalid format - invalid port '70000'\n",
+    ),
+    (
+        &[("proto", "tcp"), ("dport", "90:80")],
+        "dport",
+        "invalid format - backwards range '90:80' not allowed, did you mean '80:90'?\n",
+    ),
+    (
+        &[("dport", "22")],
+        "proto",
+        "missing property - 'dport' requires this property",
+    ),
+    (
+        &[("sport", "22")],
+        "proto",
+        "missing property - 'sport' requires this property",
+    ),
+    (
+        &[("proto", "icmp"), ("sport", "22")],
+        "sport",
+        "protocol 'icmp' does not support ports",
+    ),
+    (
+        &[("proto", "tcp"), ("icmp-type", "any")],
+        "proto",
+        "missing property - 'icmp-type' requires this property",
+    ),
+    (
+        &[("icmp-type", "8")],
+        "icmp-type",
+        "invalid format - invalid icmp-type value '8'\n",
+    ),
+    (
+        &[("iface", "eth0")],
+        "iface",
+        "value does not match the regex pattern 'net\\d+'",
+    ),
+    (&[("macro", "SSHH")], "macro", "unknown macro 'SSHH'"),
+    (
+        &[("macro", "ssh"), ("proto", "tcp"), ("dport", "2222")],
+        "dport",
+        "parameter 'dport' already define in macro (value = '22')",
+    ),
+    (
+        &[("log", "loud")],
+        "log",
+        "value 'loud' does not have a value in the enumeration 'emerg, alert, crit, err, warning, notice, info, debug, nolog'",
+    ),
+    (
+        &[("enable", "-1")],
+        "enable",
+        "value must have a minimum value of 0",
+    ),
+];
+
 #[tokio::test]
 async fn what_is_wrong_with_a_rule_stands_under_the_parameter() {
     let lab = Lab::new().await;
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
-        (
-            &[("source", "192.0.2.1,2001:db8::1")],
-            "source",
-            "invalid format - detected mixed ipv4/ipv6 addresses in address list '192.0.2.1,2001:db8::1'\n",
-        ),
-        (&[("source", "+none")], "source", "no such ipset 'none'"),
-        (&[("dest", "none")], "dest", "no such alias 'none'"),
-        (
-            &[("proto", "tcpp")],
-            "proto",
-            "invalid format - unknown protocol 'tcpp'\n",
-        ),
-        (
-            &[("proto", "tcp"), ("dport", "70000")],
-            "dport",
-            "invalid format - invalid port '70000'\n",
-        ),
-        (
-            &[("proto", "tcp"), ("dport", "90:80")],
-            "dport",
-            "invalid format - backwards range '90:80' not allowed, did you mean '80:90'?\n",
-        ),
-        (
-            &[("dport", "22")],
-            "proto",
-            "missing property - 'dport' requires this property",
-        ),
-        (
-            &[("sport", "22")],
-            "proto",
-            "missing property - 'sport' requires this property",
-        ),
-        (
-            &[("proto", "icmp"), ("sport", "22")],
-            "sport",
-            "protocol 'icmp' does not support ports",
-        ),
-        (
-            &[("proto", "tcp"), ("icmp-type", "any")],
-            "proto",
-            "missing property - 'icmp-type' requires this property",
-        ),
-        (
-            &[("icmp-type", "8")],
-            "icmp-type",
-            "invalid format - invalid icmp-type value '8'\n",
-        ),
-        (
-            &[("iface", "eth0")],
-            "iface",
-            "value does not match the regex pattern 'net\\d+'",
-        ),
-        (&[("macro", "SSHH")], "macro", "unknown macro 'SSHH'"),
-        (
-            &[("macro", "ssh"), ("proto", "tcp"), ("dport", "2222")],
-            "dport",
-            "parameter 'dport' already define in macro (value = '22')",
-        ),
-        (
-            &[("log", "loud")],
-            "log",
-            "value 'loud' does not have a value in the enumeration 'emerg, alert, crit, err, warning, notice, info, debug, nolog'",
-        ),
-        (
-            &[("enable", "-1")],
-            "enable",
-            "value must have a minimum value of 0",
-        ),
-    ];
-    for (extra, field, reason) in cases {
+    for (extra, field, reason) in CASES {
         let mut form = vec![("type", "in"), ("action", "ACCEPT")];
         form.extend_from_slice(extra);
         let answer = add(&lab, &form).await;

@@ -15,6 +15,7 @@ mod agent;
 mod cluster;
 mod config;
 mod firewall;
+mod login;
 mod nodes;
 mod power;
 mod rrd;
@@ -244,6 +245,7 @@ const AREAS: &[&[Endpoint]] = &[
     agent::ROUTES,
     cluster::ROUTES,
     config::ROUTES,
+    login::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     rrd::ROUTES,

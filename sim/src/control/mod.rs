@@ -89,6 +89,8 @@ pub enum Action {
         /// Where to.
         node: String,
     },
+    /// Replaces the key that signs tickets, as PVE does every day: tickets live through one change, not two.
+    RotateAuthKeys,
     /// Lets stuck tasks go on.
     ReleaseStuckTasks,
     /// Lets the cluster's clock be ahead of the true time.
@@ -300,6 +302,7 @@ impl Control {
                     volume.node = Some(node.clone());
                 }
             }
+            Action::RotateAuthKeys => world.access.rotations += 1,
             Action::ReleaseStuckTasks => {
                 world.releases += 1;
                 self.sim.changed.notify_waiters();

@@ -13,7 +13,7 @@ use crate::config::{self, Section, keys};
 use crate::options::Major;
 use crate::schema::format;
 use crate::units::{float, mix};
-use crate::world::access::{Access, Grant, Token, User};
+use crate::world::access::{Access, Grant, SecondFactor, Token, User};
 use crate::world::load::Load;
 use crate::world::storage::{Storage, StorageKind, Volume};
 use crate::world::vm::{Run, Snapshot, Span, Vm};
@@ -116,6 +116,7 @@ fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
         grants: Vec::new(),
         pools: BTreeMap::new(),
         key: format!("{:016x}", mix(seed, 2)),
+        rotations: 0,
     };
     for role in &file.roles {
         access.roles.insert(role.name.clone(), role.privileges.clone());
@@ -125,9 +126,15 @@ fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
         if !user.id.contains('@') || user.id.contains('!') {
             return wrong(place, "a user id is `NAME@REALM`");
         }
+        let second = match user.totp.as_deref().map(crate::world::totp::secret) {
+            None => None,
+            Some(Some(secret)) => Some(SecondFactor { secret, used: None }),
+            Some(None) => return wrong(place, "`totp` is a secret in base32"),
+        };
         let made = User {
             password: user.password.clone(),
             enabled: user.enabled,
+            second,
         };
         if access.users.insert(user.id.clone(), made).is_some() {
             return wrong(place, "is there twice");

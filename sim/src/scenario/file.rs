@@ -132,6 +132,9 @@ pub(super) struct User {
     pub(super) password: Option<String>,
     #[serde(default = "yes")]
     pub(super) enabled: bool,
+    /// The secret of one-time passwords, in base32.
+    #[serde(default)]
+    pub(super) totp: Option<String>,
     #[serde(default, rename = "token")]
     pub(super) tokens: Vec<Token>,
 }

@@ -12,6 +12,7 @@ mod roles;
 
 pub(crate) mod storage;
 pub(crate) mod task;
+pub(crate) mod totp;
 pub(crate) mod vm;
 
 use std::collections::BTreeMap;

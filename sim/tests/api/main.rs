@@ -7,6 +7,7 @@ mod config;
 mod faults;
 mod firewall;
 mod lab;
+mod login;
 mod power;
 mod snapshots;
 mod tasks;

@@ -49,6 +49,11 @@ pub use api::access::{Permissions, Version};
 pub use api::agent::AgentState;
 pub use api::cluster::{NodeResource, Resources, StorageResource, VmResource};
 pub use api::config::{ConfigUpdate, InvalidUpdate, VmConfig};
+pub use api::firewall::{
+    ClusterFirewall, FirewallDirection, FirewallLogLevel, FirewallMacro, FirewallName, FirewallOptions,
+    FirewallOptionsUpdate, FirewallPolicy, FirewallReference, FirewallRule, FirewallRules, FirewallSet,
+    FirewallSetEntry, RuleAction, RuleComment, RuleDraft, RulePlace, RuleText, SetMember,
+};
 pub use api::snapshots::{Feature, FeatureAnswer, NewSnapshot, Snapshot, SnapshotState, Snapshots};
 pub use api::status::{HaStatus, VmStatus};
 pub use api::storage::{ContentKind, Volume};

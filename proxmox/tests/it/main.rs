@@ -1,7 +1,7 @@
 //! The client against a small server on this machine, by its public face only.
 //!
 //! `wire` is about requests, trust and hostile answers, `delivery` about what is sent where and how often, `api`
-//! about each call, `config` about reading VM configs; `support` is the server.
+//! about each call, `config` about reading VM configs, `firewall` about rules and their order; `support` is the server.
 
 #[cfg(test)]
 mod api;
@@ -9,6 +9,8 @@ mod api;
 mod config;
 #[cfg(test)]
 mod delivery;
+#[cfg(test)]
+mod firewall;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

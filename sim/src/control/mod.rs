@@ -89,6 +89,8 @@ pub enum Action {
         /// Where to.
         node: String,
     },
+    /// Replaces the key that signs tickets, as PVE does every day: tickets live through one change, not two.
+    RotateAuthKeys,
     /// Lets stuck tasks go on.
     ReleaseStuckTasks,
     /// Lets the cluster's clock be ahead of the true time.
@@ -281,6 +283,7 @@ impl Control {
             }
             Action::RemoveVm { vmid } => {
                 world.vms.remove(&vmid).ok_or(ControlError::NoVm(vmid))?;
+                world.firewall.remove(vmid);
                 for storage in world.storages.values_mut() {
                     storage
                         .volumes
@@ -305,6 +308,7 @@ impl Control {
                     volume.node = Some(node.clone());
                 }
             }
+            Action::RotateAuthKeys => world.access.rotations += 1,
             Action::ReleaseStuckTasks => {
                 world.releases += 1;
                 self.sim.changed.notify_waiters();

@@ -66,6 +66,8 @@ pub(crate) struct Property {
     minimum: Option<i64>,
     maximum: Option<i64>,
     max_length: Option<usize>,
+    min_length: Option<usize>,
+    pattern: Option<fn(&str) -> bool>,
     choices: &'static [&'static str],
     format: Option<Format>,
     requires: Option<&'static str>,
@@ -83,6 +85,8 @@ impl Property {
             minimum: None,
             maximum: None,
             max_length: None,
+            min_length: None,
+            pattern: None,
             choices: &[],
             format: None,
             requires: None,
@@ -139,6 +143,18 @@ impl Property {
     /// The greatest length in characters.
     pub(crate) const fn no_longer_than(mut self, length: usize) -> Self {
         self.max_length = Some(length);
+        self
+    }
+
+    /// The smallest length in characters.
+    pub(crate) const fn no_shorter_than(mut self, length: usize) -> Self {
+        self.min_length = Some(length);
+        self
+    }
+
+    /// The text must match a pattern, which this function knows.
+    pub(crate) const fn pattern(mut self, matches: fn(&str) -> bool) -> Self {
+        self.pattern = Some(matches);
         self
     }
 
@@ -219,7 +235,13 @@ impl Property {
             };
             checked.map_err(|reason| format!("invalid format - {reason}\n"))?;
         }
+        if self.pattern.is_some_and(|matches| !matches(text)) {
+            return Err("value does not match the regex pattern".to_owned());
+        }
         let length = text.chars().count();
+        if let Some(min) = self.min_length.filter(|min| length < *min) {
+            return Err(format!("value must be at least {min} characters long"));
+        }
         if let Some(max) = self.max_length.filter(|max| length > *max) {
             return Err(format!("value may only be {max} characters long"));
         }

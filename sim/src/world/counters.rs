@@ -35,6 +35,8 @@ pub enum Effect {
     SnapshotDescribed,
     /// The configuration was changed by PUT or POST.
     ConfigChanged,
+    /// A VM's firewall file was written.
+    FirewallChanged,
 }
 
 /// How often one effect happened.

@@ -6,11 +6,13 @@
 pub(crate) mod access;
 pub(crate) mod counters;
 pub(crate) mod faults;
+pub(crate) mod firewall;
 pub(crate) mod load;
 mod roles;
 
 pub(crate) mod storage;
 pub(crate) mod task;
+pub(crate) mod totp;
 pub(crate) mod vm;
 
 use std::collections::BTreeMap;
@@ -20,10 +22,12 @@ use indexmap::IndexMap;
 use self::access::Access;
 use self::counters::Counters;
 use self::faults::Faults;
+use self::firewall::Firewall;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
 use crate::console::Consoles;
+use crate::failure::Failure;
 use crate::options::Major;
 
 /// A node of the cluster.
@@ -103,6 +107,8 @@ pub(crate) struct World {
     pub(crate) tasks: Tasks,
     /// How long tasks take.
     pub(crate) durations: Durations,
+    /// The firewall files.
+    pub(crate) firewall: Firewall,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What was asked and done.
@@ -149,6 +155,17 @@ impl World {
                 .and_then(|id| self.storages.get(id))
                 .is_some_and(|s| s.can_snapshot(drive.file()))
         })
+    }
+
+    /// Takes a cluster-wide lock for a moment.
+    ///
+    /// # Errors
+    /// PVE's refusal, after its ten seconds, while a fault holds the lock.
+    pub(crate) fn cfs_lock(&mut self, name: &str) -> Result<(), Failure> {
+        match self.faults.cfs_lock(name) {
+            Some(text) => Err(Failure::timed_out(text, 10.0)),
+            None => Ok(()),
+        }
     }
 
     /// Tells the cluster the numbers of every VM on a node that is online.

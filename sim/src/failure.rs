@@ -14,6 +14,8 @@ pub(crate) struct Failure {
     pub(crate) errors: IndexMap<String, String>,
     /// Whether the answer has a JSON body; refusals before routing and those of other nodes have none.
     pub(crate) body: bool,
+    /// How long it takes until it is told, in seconds.
+    pub(crate) delay: f64,
 }
 
 impl Failure {
@@ -24,6 +26,7 @@ impl Failure {
             message: message.into(),
             errors: IndexMap::new(),
             body: true,
+            delay: 0.0,
         }
     }
 
@@ -33,6 +36,11 @@ impl Failure {
             body: false,
             ..Self::new(status, message)
         }
+    }
+
+    /// The same, told after some seconds.
+    pub(crate) fn after(self, delay: f64) -> Self {
+        Self { delay, ..self }
     }
 
     /// 500: what a handler in PVE dies with.

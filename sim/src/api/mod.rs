@@ -12,8 +12,13 @@
 
 mod access;
 mod agent;
+mod clone;
+mod cloudinit;
 mod cluster;
 mod config;
+mod create;
+mod destroy;
+mod disks;
 mod nodes;
 mod power;
 mod rrd;
@@ -30,7 +35,7 @@ use serde_json::Value;
 use crate::config::keys::{KEYS, Key};
 use crate::failure::Failure;
 use crate::options::Major;
-use crate::schema::{Params, Property, format};
+use crate::schema::{Params, Property, Raw, format};
 use crate::simulation::Simulation;
 use crate::world::World;
 
@@ -45,6 +50,8 @@ pub(crate) enum Allow {
     On(&'static str, &'static [&'static str]),
     /// The privileges differ between PVE 8 and 9.
     ByMajor(&'static str, &'static [&'static str], &'static [&'static str]),
+    /// More than one object decides, of which some are named by unchecked parameters.
+    Judged(fn(&World, &BTreeMap<String, Raw>, &str) -> Result<(), Failure>),
 }
 
 /// What an endpoint takes besides the parameters in its path.
@@ -230,8 +237,13 @@ impl Call<'_> {
 const AREAS: &[&[Endpoint]] = &[
     access::ROUTES,
     agent::ROUTES,
+    clone::ROUTES,
+    cloudinit::ROUTES,
     cluster::ROUTES,
     config::ROUTES,
+    create::ROUTES,
+    destroy::ROUTES,
+    disks::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     rrd::ROUTES,

@@ -114,7 +114,7 @@ pub enum ControlError {
 }
 
 /// The configuration file locks that are held from outside.
-type Guards = std::collections::BTreeMap<u32, tokio::sync::OwnedMutexGuard<()>>;
+type Guards = std::collections::BTreeMap<u32, tokio::sync::OwnedRwLockWriteGuard<()>>;
 
 /// Typed access to a running simulator from the process that runs it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -318,7 +318,7 @@ impl Control {
         if held {
             // When a task has the lock just now, that task holds it instead: the writers see no difference.
             if let (std::collections::btree_map::Entry::Vacant(place), Ok(guard)) =
-                (guards.entry(vmid), lock.try_lock_owned())
+                (guards.entry(vmid), lock.try_write_owned())
             {
                 place.insert(guard);
             }

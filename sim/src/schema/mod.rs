@@ -66,8 +66,11 @@ pub(crate) struct Property {
     minimum: Option<i64>,
     maximum: Option<i64>,
     max_length: Option<usize>,
+    min_length: usize,
+    array: bool,
     choices: &'static [&'static str],
     format: Option<Format>,
+    pattern: Option<fn(&str) -> bool>,
     requires: Option<&'static str>,
     list: bool,
     since: Major,
@@ -83,8 +86,11 @@ impl Property {
             minimum: None,
             maximum: None,
             max_length: None,
+            min_length: 0,
+            array: false,
             choices: &[],
             format: None,
+            pattern: None,
             requires: None,
             list: false,
             since: Major::V8,
@@ -154,6 +160,24 @@ impl Property {
         self
     }
 
+    /// The text must match this pattern.
+    pub(crate) const fn pattern(mut self, pattern: fn(&str) -> bool) -> Self {
+        self.pattern = Some(pattern);
+        self
+    }
+
+    /// The text must have at least so many characters.
+    pub(crate) const fn no_shorter_than(mut self, length: usize) -> Self {
+        self.min_length = length;
+        self
+    }
+
+    /// One element or more: a repeated form key or a JSON array. [`Params`] has them joined by NUL.
+    pub(crate) const fn array(mut self) -> Self {
+        self.array = true;
+        self
+    }
+
     /// Each element of the list text must have this format; a repeated key is joined with commas.
     pub(crate) const fn list_of(mut self, format: Format) -> Self {
         self.format = Some(format);
@@ -190,6 +214,7 @@ impl Property {
         let text = match raw {
             Raw::Text(text) => text.clone(),
             Raw::List(items) if self.list => items.join(","),
+            Raw::List(items) if self.array => items.join("\0"),
             Raw::List(_) => return Err(format!("type check ('{}') failed - got ARRAY", self.kind.name())),
             Raw::Object => return Err(format!("type check ('{}') failed - got HASH", self.kind.name())),
         };
@@ -222,6 +247,13 @@ impl Property {
         let length = text.chars().count();
         if let Some(max) = self.max_length.filter(|max| length > *max) {
             return Err(format!("value may only be {max} characters long"));
+        }
+        if length < self.min_length {
+            let min = self.min_length;
+            return Err(format!("value must be at least {min} characters long"));
+        }
+        if self.pattern.is_some_and(|matches| !matches(text)) {
+            return Err("value does not match the regex pattern".to_owned());
         }
         if let Ok(number) = text.parse::<f64>()
             && self.kind != Kind::Text
@@ -282,6 +314,13 @@ impl Params {
     /// A whole number, if it was given.
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         self.get(name)?.parse().ok()
+    }
+
+    /// All but these.
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let mut rest = self.0.clone();
+        rest.retain(|name, _| !names.contains(&name.as_str()));
+        Self(rest)
     }
 
     /// All of them, by name.

@@ -3,7 +3,10 @@
 //! `lab` starts a simulator and calls it; each other module proves one area.
 
 mod checks;
+mod clone;
+mod cloudinit;
 mod config;
+mod create;
 mod faults;
 mod lab;
 mod power;

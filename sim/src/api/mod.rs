@@ -12,6 +12,7 @@
 
 mod access;
 mod agent;
+mod agent_commands;
 mod clone;
 mod cloudinit;
 mod cluster;
@@ -237,6 +238,7 @@ impl Call<'_> {
 const AREAS: &[&[Endpoint]] = &[
     access::ROUTES,
     agent::ROUTES,
+    agent_commands::ROUTES,
     clone::ROUTES,
     cloudinit::ROUTES,
     cluster::ROUTES,

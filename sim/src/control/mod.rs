@@ -14,6 +14,7 @@ pub use self::view::{TaskView, VmView};
 use crate::simulation::Simulation;
 use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 use crate::world::faults::Fault;
+use crate::world::ha::{Managed, Wanted};
 use crate::world::vm::GuestAgent;
 
 /// A change of the cluster's state from outside, as an administrator or fate would make it.
@@ -88,6 +89,22 @@ pub enum Action {
         vmid: u32,
         /// Where to.
         node: String,
+    },
+    /// Migrates a VM as an administrator does: a task `qmigrate` with the lock `migrate`, then the configuration
+    /// is on the other node.
+    MigrateVm {
+        /// The VM.
+        vmid: u32,
+        /// Where to.
+        node: String,
+    },
+    /// Puts a VM under high availability, or takes it out.
+    SetHa {
+        /// The VM.
+        vmid: u32,
+        /// The state it shall be in; none takes it out.
+        #[serde(default)]
+        wanted: Option<Wanted>,
     },
     /// Lets stuck tasks go on.
     ReleaseStuckTasks,
@@ -245,6 +262,7 @@ impl Control {
                 known.online = online;
                 for vm in world.vms.values_mut().filter(|vm| vm.node == node) {
                     vm.published = None;
+                    vm.set_seen(online, now);
                     if online {
                         vm.publish(now);
                     }
@@ -285,19 +303,35 @@ impl Control {
                 if !world.nodes.contains_key(&node) {
                     return Err(ControlError::NoNode(node));
                 }
-                world
-                    .vms
-                    .get_mut(&vmid)
-                    .ok_or(ControlError::NoVm(vmid))?
-                    .node
-                    .clone_from(&node);
-                let volumes = world
-                    .storages
-                    .values_mut()
-                    .flat_map(|storage| &mut storage.volumes);
-                for volume in volumes.filter(|v| v.vmid == Some(vmid) && v.node.is_some()) {
-                    volume.node = Some(node.clone());
+                if !world.vms.contains_key(&vmid) {
+                    return Err(ControlError::NoVm(vmid));
                 }
+                world.move_vm(vmid, &node);
+            }
+            Action::MigrateVm { vmid, node } => {
+                if !world.nodes.contains_key(&node) {
+                    return Err(ControlError::NoNode(node));
+                }
+                let vm = world.vms.get(&vmid).ok_or(ControlError::NoVm(vmid))?;
+                let from = vm.node.clone();
+                crate::work::fork(
+                    &self.sim,
+                    &mut world,
+                    &from,
+                    "qmigrate",
+                    vmid,
+                    "root@pam",
+                    |worker| crate::work::migrate::migrate(worker, vmid, node),
+                );
+            }
+            Action::SetHa { vmid, wanted } => {
+                if !world.vms.contains_key(&vmid) {
+                    return Err(ControlError::NoVm(vmid));
+                }
+                match wanted {
+                    Some(wanted) => world.ha.insert(vmid, Managed::new(wanted)),
+                    None => world.ha.remove(&vmid),
+                };
             }
             Action::ReleaseStuckTasks => {
                 world.releases += 1;

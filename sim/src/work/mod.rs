@@ -1,14 +1,16 @@
 //! Tasks at work: what happens between a UPID and its exit status.
 //!
 //! [`fork`] registers a task and lets its work run; a [`Worker`] is the work's hand: it logs, waits (scaled),
-//! takes the VM's configuration lock, and meets the faults that were injected for it. [`power`] and
-//! [`snapshots`] are the works. To add one: write an async function of a worker, fork it from an endpoint.
+//! takes the VM's configuration lock, and meets the faults that were injected for it. The
+//! other modules are the works, each named after what it does. To add one: write an async function of a worker, fork it from an endpoint.
 
 pub(crate) mod clone;
 mod copy;
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod disks;
+pub(crate) mod ha;
+pub(crate) mod migrate;
 pub(crate) mod power;
 pub(crate) mod settings;
 pub(crate) mod snapshots;

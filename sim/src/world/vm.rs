@@ -394,6 +394,29 @@ impl Vm {
         each.sum()
     }
 
+    /// How many seconds of a time span nobody had figures.
+    pub(crate) fn unknown(&self, from: f64, to: f64) -> f64 {
+        let each = self
+            .unseen
+            .iter()
+            .map(|s| (s.to.unwrap_or(to).min(to) - s.from.max(from)).max(0.0));
+        each.sum()
+    }
+
+    /// Whether QEMU began within a time span, so that its counters began anew.
+    pub(crate) fn began_within(&self, from: f64, to: f64) -> bool {
+        self.spans.iter().any(|span| from < span.from && span.from <= to)
+    }
+
+    /// Whether others have figures of it from now on.
+    pub(crate) fn set_seen(&mut self, seen: bool, now: f64) {
+        match self.unseen.last_mut().filter(|span| span.to.is_none()) {
+            Some(open) if seen => open.to = Some(now),
+            None if !seen => self.unseen.push(Span { from: now, to: None }),
+            _ => {}
+        }
+    }
+
     /// The numbers at a time; all zero when nothing runs.
     pub(crate) fn sample(&self, now: f64) -> Sample {
         let Some(run) = &self.run else {

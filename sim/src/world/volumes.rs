@@ -143,6 +143,20 @@ impl<'a> Wish<'a> {
 }
 
 impl World {
+    /// Gives a VM to another node, with the volumes that only its node had.
+    pub(crate) fn move_vm(&mut self, vmid: u32, node: &str) {
+        if let Some(vm) = self.vms.get_mut(&vmid) {
+            node.clone_into(&mut vm.node);
+        }
+        let volumes = self
+            .storages
+            .values_mut()
+            .flat_map(|storage| &mut storage.volumes);
+        for volume in volumes.filter(|volume| volume.vmid == Some(vmid) && volume.node.is_some()) {
+            volume.node = Some(node.to_owned());
+        }
+    }
+
     /// Removes a VM with all disks that carry its number as their owner's, its pool membership, the rights on it
     /// and what high availability knows of it. Backups stay.
     pub(crate) fn forget_vm(&mut self, vmid: u32) {

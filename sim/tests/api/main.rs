@@ -2,6 +2,7 @@
 //!
 //! `lab` starts a simulator and calls it; each other module proves one area.
 
+mod agent;
 mod checks;
 mod clone;
 mod cloudinit;
@@ -9,6 +10,8 @@ mod config;
 mod create;
 mod faults;
 mod lab;
+mod migration;
 mod power;
+mod rrd;
 mod snapshots;
 mod tasks;

@@ -40,6 +40,9 @@ use crate::schema::{Params, Property, Raw, format};
 use crate::simulation::Simulation;
 use crate::world::World;
 
+/// Decides whether somebody may make a call, by its unchecked parameters.
+pub(crate) type Judge = fn(&World, &BTreeMap<String, Raw>, &str) -> Result<(), Failure>;
+
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Allow {
@@ -52,7 +55,7 @@ pub(crate) enum Allow {
     /// The privileges differ between PVE 8 and 9.
     ByMajor(&'static str, &'static [&'static str], &'static [&'static str]),
     /// More than one object decides, of which some are named by unchecked parameters.
-    Judged(fn(&World, &BTreeMap<String, Raw>, &str) -> Result<(), Failure>),
+    Judged(Judge),
 }
 
 /// What an endpoint takes besides the parameters in its path.

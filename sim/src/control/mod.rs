@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 pub use self::view::{TaskView, VmView};
 use crate::simulation::Simulation;
+use crate::work::fork;
+use crate::work::migrate::migrate;
 use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 use crate::world::faults::Fault;
 use crate::world::ha::{Managed, Wanted};
@@ -235,6 +237,8 @@ impl Control {
         let now = self.sim.clock.now();
         match action {
             Action::HoldFlock { vmid, held } => return self.hold_flock(vmid, held),
+            Action::MigrateVm { vmid, node } => return self.migrate(vmid, node),
+            Action::SetHa { vmid, wanted } => return self.set_ha(vmid, wanted),
             Action::SetApiDown { down } => {
                 self.sim.down.send_replace(down);
                 return Ok(());
@@ -308,37 +312,48 @@ impl Control {
                 }
                 world.move_vm(vmid, &node);
             }
-            Action::MigrateVm { vmid, node } => {
-                if !world.nodes.contains_key(&node) {
-                    return Err(ControlError::NoNode(node));
-                }
-                let vm = world.vms.get(&vmid).ok_or(ControlError::NoVm(vmid))?;
-                let from = vm.node.clone();
-                crate::work::fork(
-                    &self.sim,
-                    &mut world,
-                    &from,
-                    "qmigrate",
-                    vmid,
-                    "root@pam",
-                    |worker| crate::work::migrate::migrate(worker, vmid, node),
-                );
-            }
-            Action::SetHa { vmid, wanted } => {
-                if !world.vms.contains_key(&vmid) {
-                    return Err(ControlError::NoVm(vmid));
-                }
-                match wanted {
-                    Some(wanted) => world.ha.insert(vmid, Managed::new(wanted)),
-                    None => world.ha.remove(&vmid),
-                };
-            }
             Action::ReleaseStuckTasks => {
                 world.releases += 1;
                 self.sim.changed.notify_waiters();
             }
-            Action::HoldFlock { .. } | Action::SetApiDown { .. } | Action::SetClockSkew { .. } => {}
+            // Done above.
+            Action::HoldFlock { .. }
+            | Action::MigrateVm { .. }
+            | Action::SetHa { .. }
+            | Action::SetApiDown { .. }
+            | Action::SetClockSkew { .. } => {}
         }
+        Ok(())
+    }
+
+    fn migrate(&self, vmid: u32, target: String) -> Result<(), ControlError> {
+        let mut world = self.sim.world();
+        if !world.nodes.contains_key(&target) {
+            return Err(ControlError::NoNode(target));
+        }
+        let vm = world.vms.get(&vmid).ok_or(ControlError::NoVm(vmid))?;
+        let from = vm.node.clone();
+        fork(
+            &self.sim,
+            &mut world,
+            &from,
+            "qmigrate",
+            vmid,
+            "root@pam",
+            |worker| migrate(worker, vmid, target),
+        );
+        Ok(())
+    }
+
+    fn set_ha(&self, vmid: u32, wanted: Option<Wanted>) -> Result<(), ControlError> {
+        let mut world = self.sim.world();
+        if !world.vms.contains_key(&vmid) {
+            return Err(ControlError::NoVm(vmid));
+        }
+        match wanted {
+            Some(wanted) => world.ha.insert(vmid, Managed::new(wanted)),
+            None => world.ha.remove(&vmid),
+        };
         Ok(())
     }
 

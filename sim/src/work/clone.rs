@@ -276,10 +276,11 @@ fn personalise(config: &mut Section, vmid: u32, plan: &Plan, now: f64) {
         }
     }
     let uuid = format!("uuid={}", copy::uuid(plan.newid, now, 2));
-    let rest = config.get("smbios1").map(|text| {
-        let parts = text.split(',').filter(|part| !part.starts_with("uuid="));
-        parts.map(|part| format!(",{part}")).collect::<String>()
-    });
-    config.insert("smbios1".to_owned(), uuid + rest.as_deref().unwrap_or_default());
+    let smbios = config.get("smbios1").cloned().unwrap_or_default();
+    let rest = smbios
+        .split(',')
+        .filter(|part| !part.is_empty() && !part.starts_with("uuid="));
+    let parts = std::iter::once(uuid.as_str()).chain(rest).collect::<Vec<_>>();
+    config.insert("smbios1".to_owned(), parts.join(","));
     config.insert("vmgenid".to_owned(), copy::uuid(plan.newid, now, 1));
 }

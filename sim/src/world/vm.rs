@@ -403,7 +403,7 @@ impl Vm {
         each.sum()
     }
 
-    /// Whether QEMU began within a time span, so that its counters began anew.
+    /// Whether the processors began to run within a time span: then a rate over it cannot be known.
     pub(crate) fn began_within(&self, from: f64, to: f64) -> bool {
         self.spans.iter().any(|span| from < span.from && span.from <= to)
     }

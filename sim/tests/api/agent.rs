@@ -8,10 +8,8 @@ use serde_json::{Value, json};
 
 const AGENT: &str = "/nodes/pve1/qemu/100/agent";
 
-async fn set(lab: &Lab, agent: GuestAgent) {
-    lab.control()
-        .act(Action::SetGuestAgent { vmid: 100, agent })
-        .unwrap();
+fn set(lab: &Lab, agent: GuestAgent) {
+    lab.act(Action::SetGuestAgent { vmid: 100, agent });
 }
 
 async fn ask(lab: &Lab, command: &str) -> Answer {
@@ -56,9 +54,9 @@ async fn a_present_agent_tells_of_its_guest() {
 #[tokio::test]
 async fn each_kind_of_silence_has_its_own_text() {
     let lab = Lab::new().await;
-    set(&lab, GuestAgent::Absent).await;
+    set(&lab, GuestAgent::Absent);
     assert_eq!(ask(&lab, "ping").await.reason, "QEMU guest agent is not running");
-    set(&lab, GuestAgent::Slow).await;
+    set(&lab, GuestAgent::Slow);
     let began = Instant::now();
     assert_eq!(
         ask(&lab, "get-osinfo").await.reason,
@@ -97,7 +95,7 @@ async fn pve_8_speaks_of_qmp_and_wants_the_monitor_privilege() {
         ..Options::default()
     })
     .await;
-    set(&lab, GuestAgent::Slow).await;
+    set(&lab, GuestAgent::Slow);
     assert_eq!(
         ask(&lab, "ping").await.reason,
         "VM 100 qmp command 'guest-ping' failed - got timeout"
@@ -153,7 +151,7 @@ async fn a_password_is_set_for_users_there_are() {
 #[tokio::test]
 async fn a_refusing_agent_answers_questions_only() {
     let lab = Lab::new().await;
-    set(&lab, GuestAgent::Refusing).await;
+    set(&lab, GuestAgent::Refusing);
     assert_eq!(ask(&lab, "ping").await.status, 200);
     let answer = password(&lab, "root", "correct horse", "0").await;
     assert!(

@@ -8,11 +8,10 @@ const CLONE: &str = "/nodes/pve1/qemu/9000/clone";
 
 async fn volumes(lab: &Lab, node: &str, storage: &str, vmid: u32) -> Vec<String> {
     let path = format!("/nodes/{node}/storage/{storage}/content?vmid={vmid}");
-    let list = lab.get(&path).await.data();
-    let items = list.as_array().unwrap();
-    let mut names = items
+    let list = lab.list(&path).await;
+    let mut names = list
         .iter()
-        .map(|item| item["volid"].as_str().unwrap().to_owned())
+        .map(|item| item["volid"].as_str().unwrap_or_default().to_owned())
         .collect::<Vec<_>>();
     names.sort();
     names

@@ -9,10 +9,8 @@ const KEY: &str =
     "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIGtpbGwgYWxsIGh1bWFucyBvciBiZSBraWxsZWQhIQ%3D%3D%20me%40home";
 
 async fn entry(lab: &Lab, key: &str) -> Value {
-    let list = lab.get(&format!("{VM}/cloudinit")).await.data();
-    let items = list.as_array().unwrap();
-    items
-        .iter()
+    let list = lab.list(&format!("{VM}/cloudinit")).await;
+    list.iter()
         .find(|item| item["key"] == key)
         .cloned()
         .unwrap_or(Value::Null)

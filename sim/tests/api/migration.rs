@@ -8,13 +8,13 @@ const CONFIG: &str = "/nodes/pve1/qemu/100/config";
 
 fn migrate(lab: &Lab, vmid: u32, node: &str) {
     let node = node.to_owned();
-    lab.control().act(Action::MigrateVm { vmid, node }).unwrap();
+    lab.act(Action::MigrateVm { vmid, node });
 }
 
 async fn resource(lab: &Lab, vmid: u32) -> Value {
-    let list = lab.get("/cluster/resources?type=vm").await.data();
-    let items = list.as_array().unwrap();
-    items.iter().find(|item| item["vmid"] == vmid).cloned().unwrap()
+    let list = lab.list("/cluster/resources?type=vm").await;
+    let found = list.iter().find(|item| item["vmid"] == vmid);
+    found.cloned().unwrap_or_default()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use pve_sim::{Action, Major, Options, Scenario};
 use serde_json::Value;
 
 async fn series(lab: &Lab, path: &str) -> Vec<Value> {
-    lab.get(path).await.data().as_array().unwrap().clone()
+    lab.list(path).await
 }
 
 fn path(vmid: u32, timeframe: &str) -> String {
@@ -21,11 +21,12 @@ async fn lab_of(pve: Major) -> Lab {
 }
 
 fn steps(rows: &[Value]) -> Vec<i64> {
-    let times = rows
-        .iter()
-        .map(|row| row["time"].as_i64().unwrap())
-        .collect::<Vec<_>>();
-    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    let time = |row: &Value| row["time"].as_i64().unwrap_or_default();
+    let later = rows.iter().skip(1);
+    rows.iter()
+        .zip(later)
+        .map(|(row, next)| time(next) - time(row))
+        .collect()
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ pub(crate) struct Failure {
     /// Whether the answer has a JSON body; refusals before routing and those of other nodes have none.
     pub(crate) body: bool,
     /// How long the caller waits for it, in seconds of the simulated cluster: lock timeouts take their time.
-    pub(crate) after: f64,
+    pub(crate) delay: f64,
 }
 
 impl Failure {
@@ -26,7 +26,7 @@ impl Failure {
             message: message.into(),
             errors: IndexMap::new(),
             body: true,
-            after: 0.0,
+            delay: 0.0,
         }
     }
 
@@ -38,6 +38,11 @@ impl Failure {
         }
     }
 
+    /// The same, told after some seconds.
+    pub(crate) fn after(self, delay: f64) -> Self {
+        Self { delay, ..self }
+    }
+
     /// 500: what a handler in PVE dies with.
     pub(crate) fn died(message: impl Into<String>) -> Self {
         Self::new(500, message)
@@ -45,10 +50,7 @@ impl Failure {
 
     /// 500 after a while: a lock that was not had in time.
     pub(crate) fn timed_out(message: impl Into<String>, seconds: f64) -> Self {
-        Self {
-            after: seconds,
-            ..Self::died(message)
-        }
+        Self::died(message).after(seconds)
     }
 
     /// 400 with several parameter errors.

@@ -48,6 +48,7 @@ pub use crate::options::{CertificateFiles, Major, Options, StartError};
 pub use crate::scenario::{Durations, Scenario, ScenarioError};
 pub use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 pub use crate::world::faults::{Fault, Moment};
+pub use crate::world::ha::Wanted;
 pub use crate::world::vm::GuestAgent;
 
 /// Starts simulators.
@@ -90,6 +91,7 @@ impl Simulator {
             sim.tracker
                 .spawn(http::server::serve(Arc::clone(&sim), host, listener, acceptor));
         }
+        sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));
         if let Some((listener, _)) = control_listener {
             sim.tracker
                 .spawn(control::http::serve(Arc::clone(&sim), control.clone(), listener));

@@ -67,9 +67,10 @@ pub(crate) struct Property {
     maximum: Option<i64>,
     max_length: Option<usize>,
     min_length: Option<usize>,
-    pattern: Option<fn(&str) -> bool>,
+    array: bool,
     choices: &'static [&'static str],
     format: Option<Format>,
+    pattern: Option<fn(&str) -> bool>,
     requires: Option<&'static str>,
     list: bool,
     since: Major,
@@ -86,9 +87,10 @@ impl Property {
             maximum: None,
             max_length: None,
             min_length: None,
-            pattern: None,
+            array: false,
             choices: &[],
             format: None,
+            pattern: None,
             requires: None,
             list: false,
             since: Major::V8,
@@ -170,6 +172,12 @@ impl Property {
         self
     }
 
+    /// One element or more: a repeated form key or a JSON array. [`Params`] has them joined by NUL.
+    pub(crate) const fn array(mut self) -> Self {
+        self.array = true;
+        self
+    }
+
     /// Each element of the list text must have this format; a repeated key is joined with commas.
     pub(crate) const fn list_of(mut self, format: Format) -> Self {
         self.format = Some(format);
@@ -206,6 +214,7 @@ impl Property {
         let text = match raw {
             Raw::Text(text) => text.clone(),
             Raw::List(items) if self.list => items.join(","),
+            Raw::List(items) if self.array => items.join("\0"),
             Raw::List(_) => return Err(format!("type check ('{}') failed - got ARRAY", self.kind.name())),
             Raw::Object => return Err(format!("type check ('{}') failed - got HASH", self.kind.name())),
         };
@@ -304,6 +313,13 @@ impl Params {
     /// A whole number, if it was given.
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         self.get(name)?.parse().ok()
+    }
+
+    /// All but these.
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let mut rest = self.0.clone();
+        rest.retain(|name, _| !names.contains(&name.as_str()));
+        Self(rest)
     }
 
     /// All of them, by name.

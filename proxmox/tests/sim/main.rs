@@ -36,6 +36,10 @@
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod quirks;

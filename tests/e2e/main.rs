@@ -15,6 +15,7 @@
 mod access;
 #[cfg(test)]
 mod commands;
+mod failed_jobs;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

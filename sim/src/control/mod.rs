@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use self::view::{TaskView, VmView};
+use crate::http::tls;
 use crate::simulation::Simulation;
 use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 use crate::world::faults::Fault;
@@ -89,6 +90,8 @@ pub enum Action {
         /// Where to.
         node: String,
     },
+    /// Serves a new self-signed certificate from now on; connections end, as when pveproxy restarts.
+    RenewCertificate,
     /// Replaces the key that signs tickets, as PVE does every day: tickets live through one change, not two.
     RotateAuthKeys,
     /// Lets stuck tasks go on.
@@ -113,6 +116,9 @@ pub enum ControlError {
     /// There is no such token.
     #[error("there is no token `{0}`")]
     NoToken(String),
+    /// The system refused a new certificate.
+    #[error("there is no new certificate: {0}")]
+    NoCertificate(String),
 }
 
 /// The configuration file locks that are held from outside.
@@ -224,6 +230,7 @@ impl Control {
                 self.sim.down.send_replace(down);
                 return Ok(());
             }
+            Action::RenewCertificate => return self.renew_certificate(),
             Action::SetClockSkew { seconds } => {
                 self.sim.clock.set_skew(seconds);
                 return Ok(());
@@ -307,9 +314,31 @@ impl Control {
                 world.releases += 1;
                 self.sim.changed.notify_waiters();
             }
-            Action::HoldFlock { .. } | Action::SetApiDown { .. } | Action::SetClockSkew { .. } => {}
+            // Done above.
+            Action::HoldFlock { .. }
+            | Action::RenewCertificate
+            | Action::SetApiDown { .. }
+            | Action::SetClockSkew { .. } => {}
         }
         Ok(())
+    }
+
+    fn renew_certificate(&self) -> Result<(), ControlError> {
+        let nodes = self.sim.world().nodes.keys().cloned().collect::<Vec<_>>();
+        let identity =
+            tls::renewed(&nodes).map_err(|error| ControlError::NoCertificate(error.to_string()))?;
+        self.sim.identity.send_replace(identity);
+        Ok(())
+    }
+
+    /// SHA-256 of the certificate that is served now: `AB:CD:…`, as PVE prints it.
+    pub fn fingerprint(&self) -> String {
+        self.sim.identity.borrow().fingerprint.clone()
+    }
+
+    /// The certificate that is served now, as PEM.
+    pub fn certificate_pem(&self) -> String {
+        self.sim.identity.borrow().pem.clone()
     }
 
     fn hold_flock(&self, vmid: u32, held: bool) -> Result<(), ControlError> {

@@ -474,13 +474,23 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_of_ten_thousand_is_built() {
-        let text = "[[node]]\nname = 'n1'\n[[storage]]\nid = 'lvm1'\ntype = 'lvmthin'\ncontent = ['images']\n\
-                    size_gib = 100\n[[fleet]]\nfirst_vmid = 1000\ncount = 10000\nname_prefix = 'f'\nstorage = 'lvm1'";
-        let world = Scenario::from_toml(text)
-            .unwrap()
-            .build(Major::V9, 1, 1.7e9)
-            .unwrap();
-        assert_eq!(world.vms.len(), 10_000);
+    fn the_large_cluster_has_ten_thousand_vms_and_is_the_same_for_the_same_seed() {
+        let scenario = Scenario::from_toml(include_str!("../../scenarios/large.toml")).unwrap();
+        let built = |seed| scenario.build(Major::V9, seed, 1.7e9).unwrap();
+        let (first, second, other) = (built(1), built(1), built(2));
+        assert_eq!(first.vms.len(), 10_000);
+        let told = |world: &World| {
+            let each = world.vms.values().map(|vm| {
+                let sample = vm.sample(1.7e9 + 5.0);
+                (vm.node.clone(), vm.config.clone(), sample.netin, sample.mem)
+            });
+            each.collect::<Vec<_>>()
+        };
+        assert!(told(&first) == told(&second));
+        assert!(told(&first) != told(&other));
+        assert_eq!(first.firewall.get(1000).rules.len(), 2);
+        for node in first.nodes.keys() {
+            assert!(first.vms.values().any(|vm| vm.node == *node));
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod checks;
 mod config;
+mod ctl;
 mod faults;
 mod firewall;
 mod lab;

@@ -408,6 +408,17 @@ mod tests {
             ("no such task", Reason::NoSuchTask),
             ("received interrupt", Reason::Interrupted),
             ("interrupted by signal", Reason::Interrupted),
+            ("unable to parse volume ID", Reason::Other),
+            ("", Reason::Other),
+        ];
+        for (text, reason) in cases {
+            assert_eq!(Reason::classify(text), reason, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_known_text_about_disks_copies_and_the_guest_has_its_reason() {
+        let cases = [
             (
                 "unable to find configuration file for VM 100 on node 'pve1'",
                 Reason::VmNotFound,
@@ -446,8 +457,6 @@ mod tests {
                 "Agent error: child process has failed to set user password",
                 Reason::AgentRefused,
             ),
-            ("unable to parse volume ID", Reason::Other),
-            ("", Reason::Other),
         ];
         for (text, reason) in cases {
             assert_eq!(Reason::classify(text), reason, "{text}");

@@ -142,6 +142,12 @@ pub enum Reason {
     SnapshotsUnsupported,
     /// The VM's memory cannot be saved (passed-through devices).
     StateUnsupported,
+    /// There is no firewall rule at that place.
+    RuleNotFound,
+    /// There is no firewall set of that name.
+    SetNotFound,
+    /// The firewall set is not empty.
+    SetNotEmpty,
     /// The config changed since its digest was read.
     DigestMismatch,
     /// The cluster has lost its quorum: reads work, writes do not.
@@ -201,6 +207,8 @@ const PHRASES: &[(&str, Reason)] = &[
         Reason::DigestMismatch,
     ),
     ("detected modified configuration", Reason::DigestMismatch),
+    ("no rule at position", Reason::RuleNotFound),
+    ("no such IPSet", Reason::SetNotFound),
     ("no quorum", Reason::NoQuorum),
     ("replication running", Reason::ReplicationRunning),
     ("got no worker upid", Reason::WorkerLost),
@@ -252,6 +260,9 @@ impl Reason {
         if text.contains("volume ") && text.contains(" does not exist") {
             return Self::VolumeNotFound;
         }
+        if text.contains("IPSet '") && text.contains("' is not empty") {
+            return Self::SetNotEmpty;
+        }
         PHRASES
             .iter()
             .find(|(phrase, _)| text.contains(phrase))
@@ -292,6 +303,9 @@ impl fmt::Display for Reason {
             Self::SnapshotIncomplete => "the snapshot is not complete",
             Self::SnapshotsUnsupported => "a disk's storage cannot take snapshots",
             Self::StateUnsupported => "the VM's memory cannot be saved",
+            Self::RuleNotFound => "there is no firewall rule at that place",
+            Self::SetNotFound => "there is no such firewall set",
+            Self::SetNotEmpty => "the firewall set is not empty",
             Self::DigestMismatch => "the config was changed meanwhile",
             Self::NoQuorum => "the cluster has no quorum",
             Self::ReplicationRunning => "a replication runs",
@@ -389,6 +403,13 @@ mod tests {
             (
                 "detected modified configuration - file changed by other user? Try again.",
                 Reason::DigestMismatch,
+            ),
+            ("no rule at position 7", Reason::RuleNotFound),
+            ("no such IPSet 'ipfilter-net0'", Reason::SetNotFound),
+            ("IPSet 'ipfilter-net0' is not empty", Reason::SetNotEmpty),
+            (
+                "cfs-lock 'firewall-vm-100' error: got lock request timeout",
+                Reason::LockTimeout,
             ),
             (
                 "Failed to obtain guest migration lock - replication running?",

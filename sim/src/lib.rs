@@ -74,12 +74,11 @@ impl Simulator {
             None => None,
         };
         let control_address = control_listener.as_ref().map(|(_, address)| *address);
-        let sim = simulation::Simulation::new(world, clock);
+        let sim = simulation::Simulation::new(world, clock, identity.clone());
         let control = Control::new(Arc::clone(&sim));
         sim.tracker.spawn(Arc::clone(&sim).publish());
         sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));
-        sim.tracker
-            .spawn(http::server::serve(Arc::clone(&sim), listener, identity.acceptor));
+        sim.tracker.spawn(http::server::serve(Arc::clone(&sim), listener));
         if let Some((listener, _)) = control_listener {
             sim.tracker
                 .spawn(control::http::serve(Arc::clone(&sim), control.clone(), listener));
@@ -132,12 +131,12 @@ impl Handle {
         self.control_address
     }
 
-    /// SHA-256 of the certificate: `AB:CD:…`, as PVE prints it.
+    /// SHA-256 of the certificate at the start: `AB:CD:…`, as PVE prints it. Later ones: [`Control::fingerprint`].
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The certificate as PEM.
+    /// The certificate at the start as PEM. Later ones: [`Control::certificate_pem`].
     pub fn certificate_pem(&self) -> &str {
         &self.pem
     }

@@ -20,6 +20,8 @@ mod config;
 mod create;
 mod destroy;
 mod disks;
+mod firewall;
+mod login;
 mod nodes;
 mod power;
 mod rrd;
@@ -160,7 +162,18 @@ const PATH_PROPERTIES: &[Property] = &[
         .no_longer_than(40),
     Property::text("storage").format(format::storage_id),
     Property::text("upid"),
+    Property::integer("pos").at_least(0),
+    Property::text("name")
+        .pattern(crate::world::firewall::names::is_name)
+        .no_shorter_than(2)
+        .no_longer_than(64),
+    Property::text("cidr").format(cidr_or_alias),
 ];
+
+/// An address, a network, or the name of an alias.
+fn cidr_or_alias(_: &str, text: &str) -> Result<(), String> {
+    crate::world::firewall::values::ip_or_cidr_or_alias(text)
+}
 
 /// What a handler gives back.
 pub(crate) type Answer = Result<Reply, Failure>;
@@ -249,6 +262,7 @@ const AREAS: &[&[Endpoint]] = &[
     create::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,
+    login::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     rrd::ROUTES,
@@ -260,7 +274,7 @@ const AREAS: &[&[Endpoint]] = &[
 
 /// All endpoints.
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    AREAS.iter().flat_map(|area| area.iter())
+    AREAS.iter().chain(firewall::AREAS).flat_map(|area| area.iter())
 }
 
 /// The endpoint of a method and path, with the values of the path's parameters.

@@ -12,7 +12,7 @@ use crate::config::{self, Section, keys};
 use crate::options::Major;
 use crate::schema::format;
 use crate::units::{float, mix};
-use crate::world::access::{Access, Grant, Token, User};
+use crate::world::access::{Access, Grant, SecondFactor, Token, User};
 use crate::world::guest::Guest;
 use crate::world::ha::Managed;
 use crate::world::load::Load;
@@ -20,12 +20,12 @@ use crate::world::storage::{Storage, StorageKind, Volume};
 use crate::world::vm::{Run, Snapshot, Span, Vm};
 use crate::world::{Node, World};
 
-type Built<T> = Result<T, ScenarioError>;
+pub(super) type Built<T> = Result<T, ScenarioError>;
 
 /// (node or empty, volume id) of every volume.
 type Volumes = std::collections::HashSet<(String, String)>;
 
-fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
+pub(super) fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
     Err(ScenarioError::Content {
         place: place.into(),
         reason: reason.into(),
@@ -51,6 +51,7 @@ impl Scenario {
             access: access(file, major, seed)?,
             tasks: crate::world::task::Tasks::default(),
             durations: file.durations,
+            firewall: crate::world::firewall::Firewall::default(),
             faults: crate::world::faults::Faults::default(),
             counters: crate::world::counters::Counters::default(),
             releases: 0,
@@ -70,13 +71,20 @@ impl Scenario {
             .flat_map(|storage| &storage.volumes)
             .map(|volume| (volume.node.clone().unwrap_or_default(), volume.volid.clone()))
             .collect::<Volumes>();
+        super::firewall::datacenter(&file.firewall, &mut world)?;
         for spec in &file.vms {
             add_vm(&mut world, &mut volumes, spec, now)?;
+            if let Some(firewall) = &spec.firewall {
+                super::firewall::of_vm(spec.vmid, firewall, &mut world)?;
+            }
         }
         for fleet in &file.fleets {
             for index in 0..fleet.count {
                 let member = fleet_member(fleet, index, &world)?;
                 add_vm(&mut world, &mut volumes, &member, now)?;
+                if let Some(from) = fleet.firewall_of {
+                    world.firewall.copy(from, member.vmid);
+                }
             }
         }
         world.publish_all(now);
@@ -115,6 +123,7 @@ fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
         grants: Vec::new(),
         pools: BTreeMap::new(),
         key: format!("{:016x}", mix(seed, 2)),
+        rotations: 0,
     };
     for role in &file.roles {
         access.roles.insert(role.name.clone(), role.privileges.clone());
@@ -124,9 +133,15 @@ fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
         if !user.id.contains('@') || user.id.contains('!') {
             return wrong(place, "a user id is `NAME@REALM`");
         }
+        let second = match user.totp.as_deref().map(crate::world::totp::secret) {
+            None => None,
+            Some(Some(secret)) => Some(SecondFactor { secret, used: None }),
+            Some(None) => return wrong(place, "`totp` is a secret in base32"),
+        };
         let made = User {
             password: user.password.clone(),
             enabled: user.enabled,
+            second,
         };
         if access.users.insert(user.id.clone(), made).is_some() {
             return wrong(place, "is there twice");
@@ -430,6 +445,7 @@ fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::V
         ha: None,
         config,
         snapshots: Vec::new(),
+        firewall: None,
     })
 }
 

@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) cluster: Cluster,
     #[serde(default)]
     pub(super) durations: Durations,
+    #[serde(default)]
+    pub(super) firewall: Firewall,
     #[serde(default, rename = "node")]
     pub(super) nodes: Vec<Node>,
     #[serde(default, rename = "storage")]
@@ -135,6 +137,9 @@ pub(super) struct User {
     pub(super) password: Option<String>,
     #[serde(default = "yes")]
     pub(super) enabled: bool,
+    /// The secret of one-time passwords, in base32.
+    #[serde(default)]
+    pub(super) totp: Option<String>,
     #[serde(default, rename = "token")]
     pub(super) tokens: Vec<Token>,
 }
@@ -219,6 +224,19 @@ pub(super) struct Vm {
     pub(super) config: BTreeMap<String, Scalar>,
     #[serde(default, rename = "snapshot")]
     pub(super) snapshots: Vec<Snapshot>,
+    #[serde(default)]
+    pub(super) firewall: Option<Firewall>,
+}
+
+/// A firewall file; rules are lines of PVE's own file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Firewall {
+    pub(super) options: BTreeMap<String, Scalar>,
+    pub(super) aliases: BTreeMap<String, String>,
+    pub(super) ipset: BTreeMap<String, Vec<String>>,
+    pub(super) rules: Vec<String>,
+    pub(super) groups: Vec<String>,
 }
 
 fn day() -> u32 {
@@ -267,6 +285,9 @@ pub(super) struct Fleet {
     pub(super) disk_gib: u32,
     #[serde(default)]
     pub(super) status: Status,
+    /// The VM whose firewall file each has a copy of.
+    #[serde(default)]
+    pub(super) firewall_of: Option<u32>,
 }
 
 fn one() -> u32 {

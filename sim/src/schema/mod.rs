@@ -66,11 +66,11 @@ pub(crate) struct Property {
     minimum: Option<i64>,
     maximum: Option<i64>,
     max_length: Option<usize>,
-    min_length: usize,
     array: bool,
+    min_length: Option<usize>,
+    pattern: Option<fn(&str) -> bool>,
     choices: &'static [&'static str],
     format: Option<Format>,
-    pattern: Option<fn(&str) -> bool>,
     requires: Option<&'static str>,
     list: bool,
     since: Major,
@@ -86,11 +86,11 @@ impl Property {
             minimum: None,
             maximum: None,
             max_length: None,
-            min_length: 0,
             array: false,
+            min_length: None,
+            pattern: None,
             choices: &[],
             format: None,
-            pattern: None,
             requires: None,
             list: false,
             since: Major::V8,
@@ -148,6 +148,18 @@ impl Property {
         self
     }
 
+    /// The smallest length in characters.
+    pub(crate) const fn no_shorter_than(mut self, length: usize) -> Self {
+        self.min_length = Some(length);
+        self
+    }
+
+    /// The text must match a pattern, which this function knows.
+    pub(crate) const fn pattern(mut self, matches: fn(&str) -> bool) -> Self {
+        self.pattern = Some(matches);
+        self
+    }
+
     /// Only these values.
     pub(crate) const fn one_of(mut self, choices: &'static [&'static str]) -> Self {
         self.choices = choices;
@@ -157,18 +169,6 @@ impl Property {
     /// The text must have this format.
     pub(crate) const fn format(mut self, format: Format) -> Self {
         self.format = Some(format);
-        self
-    }
-
-    /// The text must match this pattern.
-    pub(crate) const fn pattern(mut self, pattern: fn(&str) -> bool) -> Self {
-        self.pattern = Some(pattern);
-        self
-    }
-
-    /// The text must have at least so many characters.
-    pub(crate) const fn no_shorter_than(mut self, length: usize) -> Self {
-        self.min_length = length;
         self
     }
 
@@ -244,16 +244,15 @@ impl Property {
             };
             checked.map_err(|reason| format!("invalid format - {reason}\n"))?;
         }
-        let length = text.chars().count();
-        if let Some(max) = self.max_length.filter(|max| length > *max) {
-            return Err(format!("value may only be {max} characters long"));
-        }
-        if length < self.min_length {
-            let min = self.min_length;
-            return Err(format!("value must be at least {min} characters long"));
-        }
         if self.pattern.is_some_and(|matches| !matches(text)) {
             return Err("value does not match the regex pattern".to_owned());
+        }
+        let length = text.chars().count();
+        if let Some(min) = self.min_length.filter(|min| length < *min) {
+            return Err(format!("value must be at least {min} characters long"));
+        }
+        if let Some(max) = self.max_length.filter(|max| length > *max) {
+            return Err(format!("value may only be {max} characters long"));
         }
         if let Ok(number) = text.parse::<f64>()
             && self.kind != Kind::Text

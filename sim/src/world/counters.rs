@@ -53,6 +53,8 @@ pub enum Effect {
     CloudinitRegenerated,
     /// A disk was made as a copy of another volume; the name is the key it was put under.
     Imported,
+    /// A VM's firewall file was written.
+    FirewallChanged,
 }
 
 /// How often one effect happened.

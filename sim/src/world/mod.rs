@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod counters;
 pub(crate) mod faults;
+pub(crate) mod firewall;
 pub(crate) mod guest;
 pub(crate) mod ha;
 pub(crate) mod load;
@@ -13,6 +14,7 @@ mod roles;
 
 pub(crate) mod storage;
 pub(crate) mod task;
+pub(crate) mod totp;
 pub(crate) mod vm;
 pub(crate) mod volumes;
 
@@ -23,10 +25,12 @@ use indexmap::IndexMap;
 use self::access::Access;
 use self::counters::Counters;
 use self::faults::Faults;
+use self::firewall::Firewall;
 use self::ha::Managed;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
+use crate::failure::Failure;
 use crate::options::Major;
 
 /// A node of the cluster.
@@ -124,6 +128,8 @@ pub(crate) struct World {
     pub(crate) tasks: Tasks,
     /// How long tasks take.
     pub(crate) durations: Durations,
+    /// The firewall files.
+    pub(crate) firewall: Firewall,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What was asked and done.
@@ -172,6 +178,17 @@ impl World {
                 .and_then(|id| self.storages.get(id))
                 .is_some_and(|s| s.can_snapshot(drive.file()))
         })
+    }
+
+    /// Takes a cluster-wide lock for a moment.
+    ///
+    /// # Errors
+    /// PVE's refusal, after its ten seconds, while a fault holds the lock.
+    pub(crate) fn cfs_lock(&mut self, name: &str) -> Result<(), Failure> {
+        match self.faults.cfs_lock(name) {
+            Some(text) => Err(Failure::timed_out(text, 10.0)),
+            None => Ok(()),
+        }
     }
 
     /// Tells the cluster the numbers of every VM on a node that is online.

@@ -120,16 +120,20 @@ impl Lab {
             .post("/access/ticket", &[("username", user), ("password", password)])
             .await
             .data();
-        let ticket = data["ticket"]
-            .as_str()
-            .unwrap()
+        let (ticket, csrf) = (data["ticket"].as_str(), data["CSRFPreventionToken"].as_str());
+        self.use_ticket(ticket.unwrap(), csrf.unwrap());
+    }
+
+    /// Calls with a ticket from now on.
+    pub(crate) fn use_ticket(&mut self, ticket: &str, csrf: &str) {
+        let ticket = ticket
+            .replace('%', "%25")
             .replace('+', "%2B")
             .replace('=', "%3D")
             .replace('/', "%2F");
-        let csrf = data["CSRFPreventionToken"].as_str().unwrap().to_owned();
         self.auth = vec![
             ("cookie", format!("PVEAuthCookie={ticket}")),
-            ("csrfpreventiontoken", csrf),
+            ("csrfpreventiontoken", csrf.to_owned()),
         ];
     }
 

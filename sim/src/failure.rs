@@ -14,7 +14,7 @@ pub(crate) struct Failure {
     pub(crate) errors: IndexMap<String, String>,
     /// Whether the answer has a JSON body; refusals before routing and those of other nodes have none.
     pub(crate) body: bool,
-    /// How long the caller waits for it, in seconds of the simulated cluster: lock timeouts take their time.
+    /// How long the caller waits for it, in seconds of the simulated cluster: what PVE waits for in vain takes its time.
     pub(crate) after: f64,
 }
 
@@ -43,7 +43,7 @@ impl Failure {
         Self::new(500, message)
     }
 
-    /// 500 after a while: a lock that was not had in time.
+    /// 500 after a while: something that was waited for in vain, such as a lock.
     pub(crate) fn timed_out(message: impl Into<String>, seconds: f64) -> Self {
         Self {
             after: seconds,

@@ -47,6 +47,7 @@ pub use crate::options::{CertificateFiles, Major, Options, StartError};
 pub use crate::scenario::{Durations, Scenario, ScenarioError};
 pub use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 pub use crate::world::faults::{Fault, Moment};
+pub use crate::world::ha::Wanted;
 pub use crate::world::vm::GuestAgent;
 
 /// Starts simulators.
@@ -76,6 +77,7 @@ impl Simulator {
         let sim = simulation::Simulation::new(world, clock, identity.clone());
         let control = Control::new(Arc::clone(&sim));
         sim.tracker.spawn(Arc::clone(&sim).publish());
+        sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));
         sim.tracker.spawn(http::server::serve(Arc::clone(&sim), listener));
         if let Some((listener, _)) = control_listener {
             sim.tracker

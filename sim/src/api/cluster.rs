@@ -93,6 +93,9 @@ fn vm_entry(call: &Call<'_>, vm: &Vm) -> Value {
     if let Some((pool, _)) = pools.iter().find(|(_, members)| members.contains(&vm.vmid)) {
         put("pool", Value::from(pool.clone()));
     }
+    if let Some(managed) = call.world.ha.get(&vm.vmid) {
+        put("hastate", Value::from(managed.state(vm.run.is_some())));
+    }
     let Some(published) = vm.published else {
         put("status", Value::from("unknown"));
         return Value::Object(entry);

@@ -12,8 +12,14 @@
 
 mod access;
 mod agent;
+mod agent_commands;
+mod clone;
+mod cloudinit;
 mod cluster;
 mod config;
+mod create;
+mod destroy;
+mod disks;
 mod firewall;
 mod login;
 mod nodes;
@@ -32,9 +38,12 @@ use serde_json::Value;
 use crate::config::keys::{KEYS, Key};
 use crate::failure::Failure;
 use crate::options::Major;
-use crate::schema::{Params, Property, format};
+use crate::schema::{Params, Property, Raw, format};
 use crate::simulation::Simulation;
 use crate::world::World;
+
+/// Decides whether somebody may make a call, by its unchecked parameters.
+pub(crate) type Judge = fn(&World, &BTreeMap<String, Raw>, &str) -> Result<(), Failure>;
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +56,8 @@ pub(crate) enum Allow {
     On(&'static str, &'static [&'static str]),
     /// The privileges differ between PVE 8 and 9.
     ByMajor(&'static str, &'static [&'static str], &'static [&'static str]),
+    /// More than one object decides, of which some are named by unchecked parameters.
+    Judged(Judge),
 }
 
 /// What an endpoint takes besides the parameters in its path.
@@ -243,8 +254,14 @@ impl Call<'_> {
 const AREAS: &[&[Endpoint]] = &[
     access::ROUTES,
     agent::ROUTES,
+    agent_commands::ROUTES,
+    clone::ROUTES,
+    cloudinit::ROUTES,
     cluster::ROUTES,
     config::ROUTES,
+    create::ROUTES,
+    destroy::ROUTES,
+    disks::ROUTES,
     login::ROUTES,
     nodes::ROUTES,
     power::ROUTES,

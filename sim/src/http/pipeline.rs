@@ -149,11 +149,13 @@ pub(crate) async fn answer(
         return Err(Cut);
     }
     let outcome = decide(&sim, &asked, &mut record.user).await;
-    if outcome.as_ref().is_err_and(|failure| failure.status == 401) {
-        tokio::time::sleep(sim.clock.real(AUTH_DELAY)).await;
-    }
-    if let Some(failure) = outcome.as_ref().err().filter(|failure| failure.after > 0.0) {
-        tokio::time::sleep(sim.clock.real(failure.after)).await;
+    let delay = match &outcome {
+        Err(failure) if failure.status == 401 => AUTH_DELAY,
+        Err(failure) => failure.after,
+        Ok(_) => 0.0,
+    };
+    if delay > 0.0 {
+        tokio::time::sleep(sim.clock.real(delay)).await;
     }
     if sim.world().faults.cut(asked.target(), Moment::AfterEffect) {
         sim.world().counters.request(record);
@@ -227,7 +229,7 @@ async fn decide(sim: &Arc<Simulation>, asked: &Asked, user: &mut Option<String>)
         return Err(Failure::new(403, format!("Permission check failed ({text})")));
     }
     let who = user.clone().unwrap_or_default();
-    permitted(&sim.world(), endpoint, values, &who)?;
+    permitted(&sim.world(), endpoint, values, &given, &who)?;
     if let Some((status, reason)) = sim.world().faults.status(asked.target()) {
         return Err(Failure::bare(status, reason));
     }
@@ -325,9 +327,11 @@ fn permitted(
     world: &World,
     endpoint: &Endpoint,
     values: &BTreeMap<String, String>,
+    given: &Given,
     who: &str,
 ) -> Result<(), Failure> {
     let (template, any) = match endpoint.allow {
+        Allow::Judged(judge) => return judge(world, given, who),
         Allow::World | Allow::User => return Ok(()),
         Allow::On(path, any) => (path, any),
         Allow::ByMajor(path, eight, nine) => (path, if world.major == Major::V8 { eight } else { nine }),
@@ -358,7 +362,7 @@ async fn flock(
     sim: &Simulation,
     endpoint: &Endpoint,
     vmid: Option<u32>,
-) -> Result<Option<tokio::sync::OwnedMutexGuard<()>>, Failure> {
+) -> Result<Option<tokio::sync::OwnedRwLockWriteGuard<()>>, Failure> {
     let lock = sim
         .world()
         .vms
@@ -368,7 +372,7 @@ async fn flock(
         return Ok(None);
     };
     let wait = flock_patience(&sim.clock);
-    let had = tokio::time::timeout(wait, lock.lock_owned()).await;
+    let had = tokio::time::timeout(wait, lock.write_owned()).await;
     had.map(Some).map_err(|_| Failure::died(flock_refusal(vmid)))
 }
 

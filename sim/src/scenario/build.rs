@@ -1,7 +1,6 @@
 //! Makes a world of a scenario, or says what in it cannot be.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
@@ -14,6 +13,8 @@ use crate::options::Major;
 use crate::schema::format;
 use crate::units::{float, mix};
 use crate::world::access::{Access, Grant, SecondFactor, Token, User};
+use crate::world::guest::Guest;
+use crate::world::ha::Managed;
 use crate::world::load::Load;
 use crate::world::storage::{Storage, StorageKind, Volume};
 use crate::world::vm::{Run, Snapshot, Span, Vm};
@@ -54,6 +55,12 @@ impl Scenario {
             faults: crate::world::faults::Faults::default(),
             counters: crate::world::counters::Counters::default(),
             releases: 0,
+            ha: BTreeMap::new(),
+            upgraded: file
+                .cluster
+                .upgraded_seconds_ago
+                .filter(|_| major == Major::V9)
+                .map(|ago| now - f64::from(ago)),
             next_pid: u32::try_from(mix(seed, 1) % 100_000).unwrap_or(0),
         };
         storages(file, &mut world, now)?;
@@ -305,11 +312,6 @@ fn add_vm(
     let began = now - f64::from(spec.uptime_seconds);
     let running = spec.status != Status::Stopped;
     let vm = Vm {
-        vmid: spec.vmid,
-        node: spec.node.clone(),
-        config,
-        pending: Section::new(),
-        pending_delete: BTreeSet::new(),
         snapshots,
         run: running.then(|| Run {
             since: began,
@@ -324,9 +326,13 @@ fn add_vm(
         ignores_acpi: spec.ignores_acpi,
         shutdown_seconds: spec.shutdown_seconds.max(0.0),
         agent: spec.guest_agent,
-        published: None,
-        flock: Arc::default(),
+        guest: Guest::of_boot_time(spec.agent_boot_seconds.max(0.0)),
+        // Long ago, so that charts have a past.
+        ..Vm::new(spec.vmid, &spec.node, config, world.seed, 0.0)
     };
+    if let Some(wanted) = spec.ha {
+        world.ha.insert(spec.vmid, Managed::new(wanted));
+    }
     if world.vms.insert(spec.vmid, vm).is_some() {
         return wrong(place, "is there twice");
     }
@@ -464,6 +470,8 @@ fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::V
         ignores_acpi: false,
         shutdown_seconds: 6.0,
         guest_agent: crate::world::vm::GuestAgent::Running,
+        agent_boot_seconds: 0.0,
+        ha: None,
         config,
         snapshots: Vec::new(),
         firewall: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::world::Durations;
+use crate::world::ha::Wanted;
 use crate::world::vm::GuestAgent;
 
 fn yes() -> bool {
@@ -42,12 +43,16 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Cluster {
     pub(super) name: String,
+    /// How long ago a cluster of PVE 9 was still one of PVE 8; charts have mixed steps then.
+    #[serde(default)]
+    pub(super) upgraded_seconds_ago: Option<u32>,
 }
 
 impl Default for Cluster {
     fn default() -> Self {
         Self {
             name: "sim".to_owned(),
+            upgraded_seconds_ago: None,
         }
     }
 }
@@ -210,6 +215,12 @@ pub(super) struct Vm {
     pub(super) shutdown_seconds: f64,
     #[serde(default)]
     pub(super) guest_agent: GuestAgent,
+    /// How long after a start the agent is silent, in seconds.
+    #[serde(default)]
+    pub(super) agent_boot_seconds: f64,
+    /// Managed by high availability, and in which state it shall be.
+    #[serde(default)]
+    pub(super) ha: Option<Wanted>,
     pub(super) config: BTreeMap<String, Scalar>,
     #[serde(default, rename = "snapshot")]
     pub(super) snapshots: Vec<Snapshot>,

@@ -66,6 +66,7 @@ pub(crate) struct Property {
     minimum: Option<i64>,
     maximum: Option<i64>,
     max_length: Option<usize>,
+    array: bool,
     min_length: Option<usize>,
     pattern: Option<fn(&str) -> bool>,
     choices: &'static [&'static str],
@@ -85,6 +86,7 @@ impl Property {
             minimum: None,
             maximum: None,
             max_length: None,
+            array: false,
             min_length: None,
             pattern: None,
             choices: &[],
@@ -170,6 +172,12 @@ impl Property {
         self
     }
 
+    /// One element or more: a repeated form key or a JSON array. [`Params`] has them joined by NUL.
+    pub(crate) const fn array(mut self) -> Self {
+        self.array = true;
+        self
+    }
+
     /// Each element of the list text must have this format; a repeated key is joined with commas.
     pub(crate) const fn list_of(mut self, format: Format) -> Self {
         self.format = Some(format);
@@ -206,6 +214,7 @@ impl Property {
         let text = match raw {
             Raw::Text(text) => text.clone(),
             Raw::List(items) if self.list => items.join(","),
+            Raw::List(items) if self.array => items.join("\0"),
             Raw::List(_) => return Err(format!("type check ('{}') failed - got ARRAY", self.kind.name())),
             Raw::Object => return Err(format!("type check ('{}') failed - got HASH", self.kind.name())),
         };
@@ -304,6 +313,13 @@ impl Params {
     /// A whole number, if it was given.
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         self.get(name)?.parse().ok()
+    }
+
+    /// All but these.
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let mut rest = self.0.clone();
+        rest.retain(|name, _| !names.contains(&name.as_str()));
+        Self(rest)
     }
 
     /// All of them, by name.

@@ -7,6 +7,8 @@ pub(crate) mod access;
 pub(crate) mod counters;
 pub(crate) mod faults;
 pub(crate) mod firewall;
+pub(crate) mod guest;
+pub(crate) mod ha;
 pub(crate) mod load;
 mod roles;
 
@@ -14,6 +16,7 @@ pub(crate) mod storage;
 pub(crate) mod task;
 pub(crate) mod totp;
 pub(crate) mod vm;
+pub(crate) mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +26,7 @@ use self::access::Access;
 use self::counters::Counters;
 use self::faults::Faults;
 use self::firewall::Firewall;
+use self::ha::Managed;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
@@ -68,6 +72,18 @@ pub struct Durations {
     pub remove_snapshot: f64,
     /// Changing the configuration in a task.
     pub config: f64,
+    /// Making the configuration of a VM, and removing a VM.
+    pub allocate: f64,
+    /// Copying one GiB of a disk.
+    pub copy_per_gib: f64,
+    /// Growing a disk.
+    pub resize: f64,
+    /// Moving a VM to another node.
+    pub migrate: f64,
+    /// How often high availability looks at its VMs.
+    pub ha_round: f64,
+    /// How long a node is away before its VMs are taken over.
+    pub ha_fence: f64,
 }
 
 impl Default for Durations {
@@ -81,6 +97,12 @@ impl Default for Durations {
             rollback: 5.0,
             remove_snapshot: 3.0,
             config: 1.0,
+            allocate: 1.0,
+            copy_per_gib: 0.5,
+            resize: 1.0,
+            migrate: 8.0,
+            ha_round: 5.0,
+            ha_fence: 60.0,
         }
     }
 }
@@ -114,6 +136,10 @@ pub(crate) struct World {
     pub(crate) counters: Counters,
     /// Bumped when stuck tasks may go on.
     pub(crate) releases: u64,
+    /// What high availability manages.
+    pub(crate) ha: BTreeMap<u32, Managed>,
+    /// When the cluster was upgraded from PVE 8, in seconds since the epoch: older figures have the old steps.
+    pub(crate) upgraded: Option<f64>,
     /// Source of process ids.
     pub(crate) next_pid: u32,
 }

@@ -3,6 +3,7 @@
 //! Each test has a world of its own. One file a subject:
 //!
 //! - `access`: who gets in, and what of whom is seen;
+//! - `rates`: how often somebody may ask;
 //! - `power`: the overview, start, stop, reboot;
 //! - `snapshots`: take, roll back, remove, quota, lifetime;
 //! - `outage`: Proxmox busy, down, moved, without rights;
@@ -23,6 +24,8 @@ mod outage;
 mod power;
 #[cfg(test)]
 mod provider;
+#[cfg(test)]
+mod rates;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]

@@ -42,6 +42,7 @@ use crate::secret::{Entropy, Sealer, Secret, SystemEntropy, Vault};
 use crate::store::{SharedStore, SledOptions, SledStore};
 use crate::view::View;
 use crate::web::metrics::Metrics;
+use crate::web::rates::Rates;
 use crate::web::site::Site;
 use crate::web::{self, App, AppParts};
 
@@ -136,6 +137,7 @@ impl Panel {
             passwords: Arc::new(Passwords::new(PasswordCost::default(), 2, 32)?),
             entropy,
             login: LoginLimiter::new(LoginLimits::default()),
+            rates: Rates::new(&config.requests.limits()),
             plugins,
             parts,
             metrics,

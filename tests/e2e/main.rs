@@ -3,6 +3,7 @@
 //! Each test has a world of its own. One file a subject:
 //!
 //! - `access`: who gets in, and what of whom is seen;
+//! - `courier`: mails to a real server, and HTTP to other services, by a plugin;
 //! - `rates`: how often somebody may ask;
 //! - `power`: the overview, start, stop, reboot;
 //! - `snapshots`: take, roll back, remove, quota, lifetime;
@@ -16,6 +17,8 @@
 mod access;
 #[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod courier;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

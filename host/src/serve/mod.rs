@@ -406,6 +406,7 @@ async fn mail_worker(
     };
     let policy = RetryPolicy {
         attempts: section.attempts,
+        first: Duration::from_secs(u64::from(section.retry_secs)),
         ..RetryPolicy::default()
     };
     Ok(MailWorker::new(outbox, transport, sender, policy, owner))

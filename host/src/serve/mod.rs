@@ -100,7 +100,7 @@ impl Panel {
             jobs: jobs.clone(),
             schedules: schedules.clone(),
             outbox: outbox.clone(),
-            http: http::Sender::new(&public_tls(), Arc::new(http::SystemLookup))?,
+            http: http::Sender::new(&public_tls(), &(Arc::new(http::SystemLookup) as _))?,
             vault: vault.clone(),
             grace: Duration::from_secs(u64::from(config.jobs.grace_secs)),
         };

@@ -206,31 +206,31 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    fn kind(method: Method, path: &str) -> Option<&'static str> {
+    fn kind(method: &Method, path: &str) -> Option<&'static str> {
         Rates::new(&RATES)
-            .of_customer(&method, path)
+            .of_customer(method, path)
             .map(|counted| counted.name)
     }
 
     #[test]
     fn each_request_has_its_kind_and_signing_out_is_always_possible() {
-        assert_eq!(kind(Method::GET, "/services/1/snapshots"), Some("pages"));
-        assert_eq!(kind(Method::HEAD, "/profile"), Some("pages"));
+        assert_eq!(kind(&Method::GET, "/services/1/snapshots"), Some("pages"));
+        assert_eq!(kind(&Method::HEAD, "/profile"), Some("pages"));
         assert_eq!(
-            kind(Method::POST, "/services/1/snapshots/create"),
+            kind(&Method::POST, "/services/1/snapshots/create"),
             Some("actions")
         );
         assert_eq!(
-            kind(Method::DELETE, "/services/1/snapshots/create"),
+            kind(&Method::DELETE, "/services/1/snapshots/create"),
             Some("actions")
         );
-        assert_eq!(kind(Method::POST, "/profile"), Some("account"));
-        assert_eq!(kind(Method::POST, "/profile/password"), Some("account"));
+        assert_eq!(kind(&Method::POST, "/profile"), Some("account"));
+        assert_eq!(kind(&Method::POST, "/profile/password"), Some("account"));
         assert_eq!(
-            kind(Method::POST, "/services-of-another-program"),
+            kind(&Method::POST, "/services-of-another-program"),
             Some("account")
         );
-        assert_eq!(kind(Method::POST, "/logout"), None);
+        assert_eq!(kind(&Method::POST, "/logout"), None);
     }
 
     #[test]

@@ -42,9 +42,9 @@ pub struct Sender {
 
 impl Sender {
     /// Clients without proxies, cookies or automatic redirects.
-    pub fn new(tls: &rustls::ClientConfig, lookup: Arc<dyn Lookup>) -> Result<Self, reqwest::Error> {
+    pub fn new(tls: &rustls::ClientConfig, lookup: &Arc<dyn Lookup>) -> Result<Self, reqwest::Error> {
         let client = |private: bool| {
-            let lookup = Arc::clone(&lookup);
+            let lookup = Arc::clone(lookup);
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .redirect(reqwest::redirect::Policy::none())

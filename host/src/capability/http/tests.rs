@@ -129,7 +129,7 @@ impl Lab {
         let reference = json!({"$secret": {"file": file}});
         let settings = json!({"token": reference, "zones": [{"key": reference}], "name": "plain"});
         Self {
-            sender: Sender::new(&tls(), Arc::new(Names::default())).unwrap(),
+            sender: Sender::new(&tls(), &(Arc::new(Names::default()) as _)).unwrap(),
             vault: Vault::new(Arc::new(Sealer::new(SealingKey::generate(&SeededEntropy::new(
                 1,
             ))))),
@@ -240,7 +240,7 @@ async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let base = format!("http://rebinding.example:{}", server.port);
     let names = Arc::new(Names::default());
     let mut lab = Lab::new(vec![origin(&base, &[])]);
-    lab.sender = Sender::new(&tls(), Arc::clone(&names) as _).unwrap();
+    lab.sender = Sender::new(&tls(), &(Arc::clone(&names) as _)).unwrap();
     // Were the name looked up a second time before connecting, it would lead elsewhere.
     assert!(lab.send(get(&base)).await.is_ok());
     assert_eq!(*names.asked.lock().unwrap(), 1);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::protocol::{AdminAnswer, AdminFailure, InstallPlugin, PluginView};
 use super::service::{Admin, record_failure};
-use crate::domain::{Origin, PluginApproval, PluginId, Settings};
+use crate::domain::{HttpOrigin, Origin, PluginApproval, PluginId, Settings};
 use crate::provider::{Approve, approve};
 
 impl Admin {
@@ -86,7 +86,7 @@ impl Admin {
                 &component,
                 &Approve::Imports(imports),
                 wanted.file,
-                wanted.http_origins,
+                wanted.http_origins.into_iter().map(HttpOrigin::public).collect(),
             )
         };
         self.parts

@@ -14,7 +14,7 @@ use super::{CliError, Console, Exit, Ports};
 use crate::admin::protocol::InstallPlugin;
 use crate::admin::{AdminAnswer, AdminRequest, PluginHealth};
 use crate::config::Config;
-use crate::provider::file::http_origin;
+use crate::domain::http_origin;
 
 pub(super) async fn inspect(
     args: &InspectArgs,

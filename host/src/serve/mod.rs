@@ -44,6 +44,7 @@ use crate::secret::{Entropy, Sealer, Secret, SystemEntropy, Vault};
 use crate::store::{SharedStore, SledOptions, SledStore};
 use crate::view::View;
 use crate::web::metrics::Metrics;
+use crate::web::rates::Rates;
 use crate::web::site::Site;
 use crate::web::{self, App, AppParts};
 
@@ -103,7 +104,7 @@ impl Panel {
             jobs: jobs.clone(),
             schedules: schedules.clone(),
             outbox: outbox.clone(),
-            http: http::Sender::new(&public_tls())?,
+            http: http::Sender::new(&public_tls(), &(Arc::new(http::SystemLookup) as _))?,
             vault: vault.clone(),
             grace: Duration::from_secs(u64::from(config.jobs.grace_secs)),
         };
@@ -140,6 +141,7 @@ impl Panel {
             passwords: Arc::new(Passwords::new(PasswordCost::default(), 2, 32)?),
             entropy,
             login: LoginLimiter::new(LoginLimits::default()),
+            rates: Rates::new(&config.requests.limits()),
             plugins,
             parts,
             metrics,
@@ -417,6 +419,7 @@ async fn mail_worker(
     };
     let policy = RetryPolicy {
         attempts: section.attempts,
+        first: Duration::from_secs(u64::from(section.retry_secs)),
         ..RetryPolicy::default()
     };
     Ok(MailWorker::new(outbox, transport, sender, policy, owner))

@@ -83,13 +83,12 @@ impl Simulator {
             None => None,
         };
         let control_address = control_listener.as_ref().map(|(_, address)| *address);
-        let sim = simulation::Simulation::new(world, clock);
+        let sim = simulation::Simulation::new(world, clock, identity.clone());
         let control = Control::new(Arc::clone(&sim));
         sim.tracker.spawn(Arc::clone(&sim).publish());
         for (host, listener) in listeners.into_iter().enumerate() {
-            let acceptor = identity.acceptor.clone();
             sim.tracker
-                .spawn(http::server::serve(Arc::clone(&sim), host, listener, acceptor));
+                .spawn(http::server::serve(Arc::clone(&sim), host, listener));
         }
         sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));
         if let Some((listener, _)) = control_listener {
@@ -151,12 +150,12 @@ impl Handle {
         self.control_address
     }
 
-    /// SHA-256 of the certificate: `AB:CD:…`, as PVE prints it.
+    /// SHA-256 of the certificate at the start: `AB:CD:…`, as PVE prints it. Later ones: [`Control::fingerprint`].
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The certificate as PEM.
+    /// The certificate at the start as PEM. Later ones: [`Control::certificate_pem`].
     pub fn certificate_pem(&self) -> &str {
         &self.pem
     }

@@ -121,9 +121,12 @@ pub(super) fn answering<'a>(call: &'a Call<'_>, command: &str) -> Result<&'a Vm,
         GuestAgent::Slow if vm.agent_enabled() => {
             let protocol = if call.major() == Major::V9 { "qga" } else { "qmp" };
             let text = format!("VM {vmid} {protocol} command 'guest-{command}' failed - got timeout");
-            Err(Failure::died(text).after(COMMAND_PATIENCE))
+            Err(Failure::timed_out(text, COMMAND_PATIENCE))
         }
-        _ => Err(Failure::died("QEMU guest agent is not running").after(PING_PATIENCE)),
+        _ => Err(Failure::timed_out(
+            "QEMU guest agent is not running",
+            PING_PATIENCE,
+        )),
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use self::view::{ConsoleView, TaskView, VmView};
+use crate::http::tls;
 use crate::simulation::Simulation;
 use crate::work::fork;
 use crate::work::migrate::migrate;
@@ -92,8 +93,6 @@ pub enum Action {
         /// Where to.
         node: String,
     },
-    /// Replaces the key that signs tickets, as PVE does every day: tickets live through one change, not two.
-    RotateAuthKeys,
     /// Migrates a VM as an administrator does: a task `qmigrate` with the lock `migrate`, then the configuration
     /// is on the other node.
     MigrateVm {
@@ -110,6 +109,10 @@ pub enum Action {
         #[serde(default)]
         wanted: Option<Wanted>,
     },
+    /// Serves a new self-signed certificate from now on; connections end, as when pveproxy restarts.
+    RenewCertificate,
+    /// Replaces the key that signs tickets, as PVE does every day: tickets live through one change, not two.
+    RotateAuthKeys,
     /// Lets stuck tasks go on.
     ReleaseStuckTasks,
     /// Lets the cluster's clock be ahead of the true time.
@@ -132,6 +135,9 @@ pub enum ControlError {
     /// There is no such token.
     #[error("there is no token `{0}`")]
     NoToken(String),
+    /// The system refused a new certificate.
+    #[error("there is no new certificate: {0}")]
+    NoCertificate(String),
 }
 
 /// The configuration file locks that are held from outside.
@@ -251,6 +257,7 @@ impl Control {
                 self.sim.down.send_replace(down);
                 return Ok(());
             }
+            Action::RenewCertificate => return self.renew_certificate(),
             Action::SetClockSkew { seconds } => {
                 self.sim.clock.set_skew(seconds);
                 return Ok(());
@@ -330,6 +337,7 @@ impl Control {
             Action::HoldFlock { .. }
             | Action::MigrateVm { .. }
             | Action::SetHa { .. }
+            | Action::RenewCertificate
             | Action::SetApiDown { .. }
             | Action::SetClockSkew { .. } => {}
         }
@@ -365,6 +373,24 @@ impl Control {
             None => world.ha.remove(&vmid),
         };
         Ok(())
+    }
+
+    fn renew_certificate(&self) -> Result<(), ControlError> {
+        let nodes = self.sim.world().nodes.keys().cloned().collect::<Vec<_>>();
+        let identity =
+            tls::renewed(&nodes).map_err(|error| ControlError::NoCertificate(error.to_string()))?;
+        self.sim.identity.send_replace(identity);
+        Ok(())
+    }
+
+    /// SHA-256 of the certificate that is served now: `AB:CD:…`, as PVE prints it.
+    pub fn fingerprint(&self) -> String {
+        self.sim.identity.borrow().fingerprint.clone()
+    }
+
+    /// The certificate that is served now, as PEM.
+    pub fn certificate_pem(&self) -> String {
+        self.sim.identity.borrow().pem.clone()
     }
 
     fn hold_flock(&self, vmid: u32, held: bool) -> Result<(), ControlError> {

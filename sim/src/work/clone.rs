@@ -205,6 +205,7 @@ async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> O
         .ok_or("the new VM's configuration is gone")?;
     vm.config = config;
     vm.node = place;
+    world.firewall.copy(vmid, plan.newid);
     if let Some(pool) = &plan.pool {
         world
             .access

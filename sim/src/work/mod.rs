@@ -68,6 +68,8 @@ pub(crate) struct Worker {
     text: String,
     cancel: CancellationToken,
     mishap: Option<Mishap>,
+    /// At which fraction of the work it strikes.
+    point: f64,
     /// How often stuck tasks had been released when this one began.
     releases: u64,
 }
@@ -101,15 +103,15 @@ impl Worker {
         self.cancel.cancelled().await;
     }
 
-    /// Works for some seconds and meets the task's fault in the middle.
+    /// Works for some seconds and meets the task's fault in the middle, or where a fault says.
     pub(crate) async fn toil(&self, seconds: f64) -> Outcome {
-        self.pause(seconds / 2.0).await?;
+        self.pause(seconds * self.point).await?;
         match &self.mishap {
             None => {}
             Some(Mishap::Fail(text)) => return Err(text.as_str().into()),
             Some(Mishap::Stick) => self.stick().await?,
         }
-        self.pause(seconds / 2.0).await
+        self.pause(seconds * (1.0 - self.point)).await
     }
 
     async fn stick(&self) -> Outcome {
@@ -179,6 +181,7 @@ where
         text: text.clone(),
         cancel,
         mishap: world.faults.mishap(kind, &id),
+        point: world.faults.point(kind),
         releases: world.releases,
         upid,
     });

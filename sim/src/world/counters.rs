@@ -35,8 +35,6 @@ pub enum Effect {
     SnapshotDescribed,
     /// The configuration was changed by PUT or POST.
     ConfigChanged,
-    /// A VM's firewall file was written.
-    FirewallChanged,
     /// A VM was made as a copy; the VM is the copy, the name the original's number.
     Cloned,
     /// A VM was made from nothing.
@@ -55,6 +53,8 @@ pub enum Effect {
     CloudinitRegenerated,
     /// A disk was made as a copy of another volume; the name is the key it was put under.
     Imported,
+    /// A VM's firewall file was written.
+    FirewallChanged,
 }
 
 /// How often one effect happened.

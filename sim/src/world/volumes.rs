@@ -157,8 +157,8 @@ impl World {
         }
     }
 
-    /// Removes a VM with all disks that carry its number as their owner's, its pool membership, the rights on it
-    /// and what high availability knows of it. Backups stay.
+    /// Removes a VM with all disks that carry its number as their owner's, its pool membership, its firewall file, the
+    /// rights on it and what high availability knows of it. Backups stay.
     pub(crate) fn forget_vm(&mut self, vmid: u32) {
         let Some(vm) = self.vms.remove(&vmid) else { return };
         let named = vm
@@ -182,5 +182,6 @@ impl World {
         let path = format!("/vms/{vmid}");
         self.access.grants.retain(|grant| grant.path != path);
         self.ha.remove(&vmid);
+        self.firewall.remove(vmid);
     }
 }

@@ -429,3 +429,25 @@ async fn a_disk_grows_in_a_task_and_never_shrinks() {
         .data();
     assert_eq!(content[0]["size"], Value::from(30_u64 << 30));
 }
+
+#[tokio::test]
+async fn a_clone_has_the_templates_firewall_and_a_destroyed_vm_leaves_none() {
+    let lab = Lab::new().await;
+    let rules = |vmid: u32| format!("/nodes/pve1/qemu/{vmid}/firewall/rules");
+    let rule = [
+        ("type", "in"),
+        ("action", "ACCEPT"),
+        ("macro", "SSH"),
+        ("enable", "1"),
+    ];
+    assert_eq!(lab.post(&rules(9000), &rule).await.status, 200);
+    assert_eq!(lab.run(CLONE, &[("newid", "200")]).await, "OK");
+    let copied = lab.list(&rules(200)).await;
+    assert_eq!(copied, lab.list(&rules(9000)).await);
+    assert!(copied.iter().any(|rule| rule["macro"] == "SSH"), "{copied:?}");
+    let upid = lab.delete("/nodes/pve1/qemu/200").await.data();
+    assert_eq!(lab.exit_of(&upid).await, "OK");
+    // The number's next VM must not inherit them.
+    assert_eq!(lab.run("/nodes/pve1/qemu", &[("vmid", "200")]).await, "OK");
+    assert!(lab.list(&rules(200)).await.is_empty());
+}

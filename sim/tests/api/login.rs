@@ -1,5 +1,7 @@
 //! Proves logins: second factor, renewal, new keys, and the two forms of answers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+
 use pve_sim::{Action, Options, Scenario};
 use serde_json::{Value, json};
 

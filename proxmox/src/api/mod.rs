@@ -11,6 +11,7 @@ pub(crate) mod access;
 pub(crate) mod agent;
 pub(crate) mod cluster;
 pub(crate) mod config;
+pub(crate) mod console;
 pub(crate) mod power;
 pub(crate) mod snapshots;
 pub(crate) mod status;

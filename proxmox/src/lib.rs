@@ -5,6 +5,7 @@
 //!   `api`, one module for each area of PVE's API.
 //! - [`ClusterConfig`] says how the cluster is reached and trusted; [`Observer`] sees every request.
 //! - [`Error`] has a variant for each way PVE and the network fail, [`Reason`] the meaning of PVE's texts.
+//! - [`console`] relays a VM's screen between a browser and PVE.
 //! - [`property`] reads and writes the property strings of configs without losing a byte.
 //! - Identifiers ([`VmId`], [`NodeName`], [`StorageId`], [`SnapshotName`], [`VolumeId`], [`Upid`]) are
 //!   checked when they are made; only they get into URLs.
@@ -31,6 +32,7 @@ mod answer;
 mod api;
 mod client;
 mod cluster;
+pub mod console;
 mod error;
 mod id;
 mod lenient;
@@ -57,6 +59,7 @@ pub use api::firewall::{
     FirewallSetEntry, RuleAction, RuleComment, RuleDraft, RulePlace, RuleText, SetMember,
 };
 pub use api::rrd::{Consolidation, SeriesPoint, Timeframe};
+pub use api::console::VncProxy;
 pub use api::snapshots::{Feature, FeatureAnswer, NewSnapshot, Snapshot, SnapshotState, Snapshots};
 pub use api::status::{HaStatus, VmStatus};
 pub use api::storage::{ContentKind, Volume};

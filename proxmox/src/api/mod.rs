@@ -14,6 +14,7 @@ pub(crate) mod clone;
 pub(crate) mod cluster;
 pub(crate) mod config;
 pub(crate) mod firewall;
+pub(crate) mod console;
 pub(crate) mod power;
 pub(crate) mod rrd;
 pub(crate) mod snapshots;

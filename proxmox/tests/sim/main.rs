@@ -1,6 +1,6 @@
 //! The client against the simulator of `sim/`, which shares no code with it.
 //!
-//! `calls` makes every call on both major versions; `quirks` has what bit other clients of Proxmox VE (below);
+//! `calls` makes every call on both major versions; `console` looks at screens; `quirks` has what bit other clients of Proxmox VE (below);
 //! `faults` makes calls while things go wrong at random; `lab` is the simulator with a client, `gate` stands between
 //! them and can be shut.
 //!
@@ -35,6 +35,8 @@
 
 #[cfg(test)]
 mod calls;
+#[cfg(test)]
+mod console;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

@@ -156,12 +156,23 @@ impl Change {
                 && let Some(storage) = drive.storage()
                 && old(key).is_none_or(|before| before.file() != drive.file())
             {
-                let any: &[&str] = if drive.is_cdrom() && !drive.is_cloudinit() {
-                    &["Datastore.Audit", "Datastore.AllocateSpace"]
+                let name = drive.file().split_once(':').map_or("", |(_, name)| name);
+                let is_new = name == "cloudinit" || name.parse::<f64>().is_ok();
+                if is_new {
+                    require(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+                    let holds_images = |s: &crate::world::storage::Storage| s.content.contains("images");
+                    if world.storages.get(storage).is_some_and(|s| !holds_images(s)) {
+                        let text = format!("storage '{storage}' does not support vm images");
+                        return Err(Failure::parameter("storage", text));
+                    }
                 } else {
-                    &["Datastore.AllocateSpace"]
-                };
-                require(&format!("/storage/{storage}"), any)?;
+                    world.readable(who, Some(vmid), drive.file(), None)?;
+                    let (_, _, named) = world.named(drive.file())?;
+                    if !["images", "iso"].contains(&named.content) {
+                        let text = "content type needs to be 'images' or 'iso'";
+                        return Err(Failure::parameter(key, text));
+                    }
+                }
             }
             if let Ok(device) = Network::parse(key, value)
                 && key.starts_with("net")
@@ -173,6 +184,11 @@ impl Change {
             }
         }
         Ok(())
+    }
+
+    /// The values to be set, by key.
+    pub(crate) fn values(&self) -> &BTreeMap<String, String> {
+        &self.set
     }
 
     /// What must hold before the change: the VM is there, is the one the caller saw, and is not locked.
@@ -407,7 +423,8 @@ fn placed(
         .vm(node, vmid)?
         .get(key)
         .and_then(|text| Drive::parse(key, text));
-    let Some(storage) = world.storages.get_mut(id).filter(|s| s.on(node) && s.enabled) else {
+    world.storage_on(id, node)?;
+    let Some(storage) = world.storages.get_mut(id) else {
         return Err(Failure::died(format!("storage '{id}' does not exist")));
     };
     let new_size = match rest {
@@ -420,7 +437,7 @@ fn placed(
     let Some(size) = new_size else {
         if before.is_none_or(|old| old.file() != file) {
             let Some(volume) = storage.volumes_on(node).find(|volume| volume.volid == file) else {
-                return Err(Failure::died(format!("volume '{file}' does not exist")));
+                return Err(Failure::died(format!("volume {file} does not exist")));
             };
             drive.set("size", size_text(volume.size));
         }

@@ -4,9 +4,11 @@
 //! by the control API (`control`). Nothing here knows HTTP, waits or spawns.
 
 pub(crate) mod access;
+pub(crate) mod backup;
 pub(crate) mod counters;
 pub(crate) mod faults;
 pub(crate) mod load;
+mod reading;
 mod roles;
 
 pub(crate) mod storage;
@@ -14,10 +16,12 @@ pub(crate) mod task;
 pub(crate) mod vm;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use self::access::Access;
+use self::backup::Archives;
 use self::counters::Counters;
 use self::faults::Faults;
 use self::storage::Storage;
@@ -42,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) online: bool,
     /// Its address in the cluster.
     pub(crate) address: String,
+    /// Held by the one backup job that may run on it.
+    pub(crate) vzdump: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How long tasks take, in seconds at time scale 1.
@@ -64,6 +70,12 @@ pub struct Durations {
     pub remove_snapshot: f64,
     /// Changing the configuration in a task.
     pub config: f64,
+    /// Backing up one GiB of disk.
+    pub backup_per_gib: f64,
+    /// Restoring one GiB of disk.
+    pub restore_per_gib: f64,
+    /// Removing a volume from a storage.
+    pub remove_volume: f64,
 }
 
 impl Default for Durations {
@@ -77,6 +89,9 @@ impl Default for Durations {
             rollback: 5.0,
             remove_snapshot: 3.0,
             config: 1.0,
+            backup_per_gib: 0.3,
+            restore_per_gib: 0.4,
+            remove_volume: 1.0,
         }
     }
 }
@@ -94,6 +109,8 @@ pub(crate) struct World {
     pub(crate) nodes: IndexMap<String, Node>,
     /// Its storages.
     pub(crate) storages: IndexMap<String, Storage>,
+    /// What is inside its backups.
+    pub(crate) archives: Archives,
     /// Its VMs.
     pub(crate) vms: BTreeMap<u32, Vm>,
     /// Who may do what.
@@ -155,6 +172,51 @@ impl World {
                 vm.publish(now);
             }
         }
+    }
+
+    /// A storage that a node can use now, or PVE's text.
+    pub(crate) fn storage_on(&self, id: &str, node: &str) -> Result<&Storage, String> {
+        let storage = self
+            .storages
+            .get(id)
+            .ok_or_else(|| format!("storage '{id}' does not exist"))?;
+        if !storage.enabled {
+            return Err(format!("storage '{id}' is disabled"));
+        }
+        if !storage.on(node) {
+            return Err(format!("storage '{id}' is not available on node '{node}'"));
+        }
+        if self.faults.storage_is_offline(id) {
+            return Err(storage.offline_text());
+        }
+        Ok(storage)
+    }
+
+    /// Bytes that can still be written to a storage on a node.
+    pub(crate) fn free_on(&self, storage: &Storage, node: &str) -> u64 {
+        if self.faults.storage_is_full(&storage.id) {
+            return 0;
+        }
+        storage.total.saturating_sub(storage.used_on(node))
+    }
+
+    /// Removes a volume that a node sees, and what is inside it; tells whether it was there.
+    pub(crate) fn remove_volume_on(&mut self, node: &str, volid: &str) -> bool {
+        let Some(storage) = volid
+            .split_once(':')
+            .and_then(|(id, _)| self.storages.get_mut(id))
+        else {
+            return false;
+        };
+        let seen = |volume: &storage::Volume| {
+            volume.volid == volid && volume.node.as_deref().is_none_or(|own| own == node)
+        };
+        let Some(at) = storage.volumes.iter().position(seen) else {
+            return false;
+        };
+        let gone = storage.volumes.remove(at);
+        self.archives.remove(gone.node.as_deref(), volid);
+        true
     }
 
     /// Removes a volume, wherever it is.

@@ -130,6 +130,29 @@ pub(crate) struct Vm {
 const MIB: u64 = 1 << 20;
 
 impl Vm {
+    /// A VM without a configuration, which never ran.
+    pub(crate) fn new(vmid: u32, node: &str, seed: u64) -> Self {
+        Self {
+            vmid,
+            node: node.to_owned(),
+            config: Section::new(),
+            pending: Section::new(),
+            pending_delete: BTreeSet::new(),
+            snapshots: IndexMap::new(),
+            run: None,
+            spans: Vec::new(),
+            load: Load {
+                seed: crate::units::mix(seed, u64::from(vmid)),
+                weight: 0.3,
+            },
+            ignores_acpi: false,
+            shutdown_seconds: 6.0,
+            agent: GuestAgent::Running,
+            published: None,
+            flock: Arc::default(),
+        }
+    }
+
     /// A key's text in force.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.config.get(key).map(String::as_str)

@@ -2,10 +2,12 @@
 //!
 //! `lab` starts a simulator and calls it; each other module proves one area.
 
+mod backups;
 mod checks;
 mod config;
 mod faults;
 mod lab;
 mod power;
 mod snapshots;
+mod storage;
 mod tasks;

@@ -319,6 +319,16 @@ impl ConfigUpdate {
         self.set.is_empty() && self.secrets.is_empty() && self.delete.is_empty()
     }
 
+    /// Whether it also takes keys away or depends on a digest.
+    pub(crate) fn does_more_than_set(&self) -> bool {
+        !self.delete.is_empty() || self.digest.is_some()
+    }
+
+    /// The keys that it sets.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.set.keys().chain(self.secrets.keys()).map(String::as_str)
+    }
+
     pub(crate) fn params(&self) -> Params {
         let mut params = Params::new();
         for (key, value) in &self.set {

@@ -144,9 +144,9 @@ impl Client {
     /// # Errors
     /// [`Reason::VmExists`](crate::Reason::VmExists) when the number is taken, on whatever node.
     pub async fn restore_new(&self, node: &NodeName, vmid: VmId, restore: &Restore) -> Result<Upid, Error> {
-        let result = self.send_restore(node, &restore.params(vmid)).await;
-        self.forget_node(vmid);
-        result
+        let upid = self.send_restore(node, &restore.params(vmid)).await?;
+        self.nodes().note(vmid, node);
+        Ok(upid)
     }
 
     async fn send_restore(&self, node: &NodeName, params: &Params) -> Result<Upid, Error> {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Allow, Answer, Call, Endpoint, Takes};
+use crate::config::Section;
 use crate::config::update::Change;
 use crate::failure::Failure;
 use crate::schema::{Property, format};
@@ -172,7 +173,9 @@ fn claim(call: &mut Call<'_>, vmid: u32, force: bool) -> Result<(), String> {
         }
     } else {
         let seed = call.world.seed;
-        call.world.vms.insert(vmid, Vm::new(vmid, &node, seed));
+        call.world
+            .vms
+            .insert(vmid, Vm::new(vmid, &node, Section::new(), seed));
     }
     let vm = call.world.vm_mut(&node, vmid)?;
     vm.check_lock()?;

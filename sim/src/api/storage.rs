@@ -104,6 +104,7 @@ fn status(call: &mut Call<'_>) -> Answer {
 fn content(call: &mut Call<'_>) -> Answer {
     let (id, node) = (call.params.text("storage"), call.params.text("node"));
     let storage = call.world.storage_on(id, node)?;
+    let now = call.sim.clock.seconds();
     let kind = call.params.get("content");
     let vmid = call.params.get("vmid");
     let wanted = |volume: &&Volume| {
@@ -116,12 +117,12 @@ fn content(call: &mut Call<'_>) -> Answer {
     volumes.sort_by_key(|volume| volume.volid.to_lowercase());
     Ok(volumes
         .into_iter()
-        .map(|volume| entry(storage, volume))
+        .map(|volume| entry(storage, volume, now))
         .collect::<Value>()
         .into())
 }
 
-fn entry(storage: &Storage, volume: &Volume) -> Value {
+fn entry(storage: &Storage, volume: &Volume, now: i64) -> Value {
     let mut out = Map::new();
     let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
     put("volid", Value::from(volume.volid.as_str()));
@@ -140,7 +141,8 @@ fn entry(storage: &Storage, volume: &Volume) -> Value {
         if volume.protected {
             put("protected", Value::from(1));
         }
-        if storage.kind == StorageKind::Pbs {
+        // The backup server looks at new backups at night.
+        if storage.kind == StorageKind::Pbs && now - volume.ctime > 86_400 {
             put(
                 "verification",
                 json!({ "state": "ok", "upid": "UPID:pbs:0000A001:0000B001:00000001:68A00000:verify:backups:root@pam:" }),

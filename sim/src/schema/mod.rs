@@ -284,7 +284,7 @@ impl Params {
         self.get(name)?.parse().ok()
     }
 
-    /// All but some.
+    /// All but these.
     pub(crate) fn without(&self, names: &[&str]) -> Self {
         let mut rest = self.0.clone();
         rest.retain(|name, _| !names.contains(&name.as_str()));

@@ -130,12 +130,12 @@ pub(crate) struct Vm {
 const MIB: u64 = 1 << 20;
 
 impl Vm {
-    /// A VM without a configuration, which never ran.
-    pub(crate) fn new(vmid: u32, node: &str, seed: u64) -> Self {
+    /// A stopped VM of a configuration, made now.
+    pub(crate) fn new(vmid: u32, node: &str, config: Section, seed: u64) -> Self {
         Self {
             vmid,
             node: node.to_owned(),
-            config: Section::new(),
+            config,
             pending: Section::new(),
             pending_delete: BTreeSet::new(),
             snapshots: IndexMap::new(),
@@ -143,7 +143,7 @@ impl Vm {
             spans: Vec::new(),
             load: Load {
                 seed: crate::units::mix(seed, u64::from(vmid)),
-                weight: 0.3,
+                weight: 0.2,
             },
             ignores_acpi: false,
             shutdown_seconds: 6.0,

@@ -6,7 +6,7 @@ use super::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::work::{fork_about, volumes};
-use crate::world::backup::{Keep, marks};
+use crate::world::retention::{Keep, marks};
 
 const PATH: &str = "/nodes/{node}/storage/{storage}/prunebackups";
 

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::work::fork_about;
 use crate::work::vzdump::{self, Compression, Job, Mode};
-use crate::world::backup::Keep;
+use crate::world::retention::Keep;
 
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::on_node("POST", "/nodes/{node}/vzdump", Allow::User, CREATE, create),

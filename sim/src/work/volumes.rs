@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{Outcome, Worker};
 use crate::world::World;
-use crate::world::backup::{Keep, Mark, marks};
+
 use crate::world::counters::Effect;
+use crate::world::retention::{Keep, Mark, marks};
 use crate::world::storage::StorageKind;
 
 /// `imgdel`: removes one volume.

@@ -9,6 +9,7 @@ pub(crate) mod counters;
 pub(crate) mod faults;
 pub(crate) mod load;
 mod reading;
+pub(crate) mod retention;
 mod roles;
 
 pub(crate) mod storage;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::backup::Keep;
+use super::retention::Keep;
 
 /// A kind of storage, with what it can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -60,6 +60,8 @@ async fn a_storage_that_is_offline_is_listed_but_not_active() {
         .await
         .data();
     assert!(lab.exit_of(&upid).await.contains("error fetching datastores"));
+    let resources = lab.get("/cluster/resources?type=storage").await.data();
+    assert_eq!(of_storage(&resources, "nas")["status"], "unknown");
     lab.control().clear_faults();
     assert_eq!(lab.get(&content("nas", "")).await.status, 200);
 }

@@ -175,7 +175,7 @@ async fn attempt(worker: &Worker, job: &Job, vmid: u32, cleanup: &mut Cleanup) -
 
 /// PVE's limits on how many backups a VM may have.
 fn within_limits(world: &World, worker: &Worker, job: &Job, vmid: u32) -> Outcome {
-    let limit = job.keep.as_ref().map_or(0, crate::world::backup::Keep::limit);
+    let limit = job.keep.as_ref().map_or(0, crate::world::retention::Keep::limit);
     if !job.protected && (limit == 0 || job.remove) {
         return Ok(());
     }

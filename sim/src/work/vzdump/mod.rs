@@ -10,7 +10,7 @@ mod progress;
 use std::sync::Arc;
 
 use super::{Broken, Outcome, Worker};
-use crate::world::backup::Keep;
+use crate::world::retention::Keep;
 
 pub(crate) use self::guest::protectable;
 

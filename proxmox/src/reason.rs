@@ -130,8 +130,8 @@ pub enum Reason {
     NoQuorum,
     /// A replication job holds the VM.
     ReplicationRunning,
-    /// The VM has to be off for this.
-    MustBeStopped,
+    /// The VM must not run for this.
+    VmRunning,
     /// There is a VM of this number already.
     VmExists,
     /// A storage has no room left.
@@ -191,8 +191,8 @@ const PHRASES: &[(&str, Reason)] = &[
         Reason::DigestMismatch,
     ),
     ("detected modified configuration", Reason::DigestMismatch),
-    ("vm is running", Reason::MustBeStopped),
-    ("is running - destroy failed", Reason::MustBeStopped),
+    ("vm is running", Reason::VmRunning),
+    ("is running - destroy failed", Reason::VmRunning),
     ("No space left on device", Reason::StorageFull),
     ("ENOSPC", Reason::StorageFull),
     ("out of space", Reason::StorageFull),
@@ -290,8 +290,8 @@ impl fmt::Display for Reason {
             Self::DigestMismatch => "the config was changed meanwhile",
             Self::NoQuorum => "the cluster has no quorum",
             Self::ReplicationRunning => "a replication runs",
-            Self::MustBeStopped => "the VM runs",
-            Self::VmExists => "the VM number is taken",
+            Self::VmRunning => "the VM runs",
+            Self::VmExists => "the VM's number is taken",
             Self::StorageFull => "a storage is full",
             Self::StorageUnavailable => "a storage cannot be used",
             Self::WrongContent => "a storage or volume is of the wrong kind",
@@ -451,8 +451,8 @@ mod tests {
     #[test]
     fn texts_about_storages_backups_and_restores_have_their_reason() {
         let cases = [
-            ("unable to restore VM 100 - vm is running", Reason::MustBeStopped),
-            ("VM 100 is running - destroy failed", Reason::MustBeStopped),
+            ("unable to restore VM 100 - vm is running", Reason::VmRunning),
+            ("VM 100 is running - destroy failed", Reason::VmRunning),
             (
                 "unable to restore VM 100 - - protection mode enabled",
                 Reason::Protected,

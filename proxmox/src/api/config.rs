@@ -253,6 +253,9 @@ pub enum InvalidUpdate {
     /// A control character in a value; only the description may have line breaks.
     #[error("the value of `{0}` contains control characters")]
     Control(String),
+    /// Not an installation medium, or not a slot that a CD drive can be in.
+    #[error("`{0}` cannot be put into a CD drive there")]
+    Medium(String),
     /// The mask that PVE shows instead of a password: written back, it would become the password.
     #[error("`{0}` holds the mask of a password, not a password")]
     Mask(String),

@@ -12,6 +12,7 @@ pub(crate) mod agent;
 pub(crate) mod backup;
 pub(crate) mod cluster;
 pub(crate) mod config;
+pub(crate) mod media;
 pub(crate) mod power;
 pub(crate) mod restore;
 pub(crate) mod snapshots;

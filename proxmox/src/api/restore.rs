@@ -129,7 +129,7 @@ impl Vm {
     ///
     /// # Errors
     /// [`Reason::Locked`](crate::Reason::Locked) at once. In the task, before anything is changed:
-    /// [`Reason::MustBeStopped`](crate::Reason::MustBeStopped), [`Reason::Protected`](crate::Reason::Protected).
+    /// [`Reason::VmRunning`](crate::Reason::VmRunning), [`Reason::Protected`](crate::Reason::Protected).
     pub async fn restore(&self, restore: &Restore) -> Result<Upid, Error> {
         let node = self.client().resolve(self.vmid(), Some(Instant::now())).await?;
         let params = restore.params(self.vmid()).flag("force", true);

@@ -497,6 +497,7 @@ mod tests {
                 Reason::WrongContent,
             ),
             ("volume local:iso/x.iso does not exist", Reason::VolumeNotFound),
+            ("volume 'local:iso/x.iso' does not exist", Reason::VolumeNotFound),
             (
                 "can't find file 'dir1:backup/vzdump-qemu-100-2026_08_20-03_00_01.vma'",
                 Reason::VolumeNotFound,

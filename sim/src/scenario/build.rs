@@ -311,6 +311,7 @@ fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -
             since: began,
             pid: world.pid(),
             paused: spec.status == Status::Paused,
+            prelaunch: false,
         }),
         spans: spans(spec, began, now),
         load: Load {

@@ -382,4 +382,30 @@ mod tests {
         assert!(serde_json::from_str::<Fault>(r#"{"fault":"latency","milliseconds":5}"#).is_ok());
         assert!(serde_json::from_str::<Fault>(r#"{"fault":"latency","milliseconds":5,"x":1}"#).is_err());
     }
+
+    #[test]
+    fn faults_of_storages_last_until_they_are_cleared() {
+        let mut faults = Faults::default();
+        for text in [
+            r#"{"fault":"storage-full","storage":"local"}"#,
+            r#"{"fault":"storage-offline","storage":"nas"}"#,
+            r#"{"fault":"slow-storage","storage":"local","factor":20}"#,
+            r#"{"fault":"warn-tasks","task":"vzdump","text":"odd"}"#,
+        ] {
+            faults.add(serde_json::from_str(text).unwrap());
+        }
+        for _ in 0..3 {
+            assert!(faults.storage_is_full("local") && !faults.storage_is_full("nas"));
+            assert!(faults.storage_is_offline("nas") && !faults.storage_is_offline("local"));
+            assert!((faults.slowness("local") - 20.0).abs() < f64::EPSILON);
+            assert!((faults.slowness("nas") - 1.0).abs() < f64::EPSILON);
+        }
+        assert_eq!(
+            faults.mishap("vzdump", "100"),
+            Some(Mishap::Warn("odd".to_owned()))
+        );
+        assert_eq!(faults.mishap("vzdump", "100"), None, "tasks count down");
+        faults.clear();
+        assert!(!faults.storage_is_full("local"));
+    }
 }

@@ -193,6 +193,19 @@ impl World {
         Ok(storage)
     }
 
+    /// Whether what is in a VM's drives can be reached, or PVE's text. A medium that is gone keeps a VM from starting.
+    pub(crate) fn startable(&self, vm: &Vm) -> Result<(), String> {
+        for (_, drive) in vm.drives() {
+            let Some(id) = drive.storage() else { continue };
+            let storage = self.storage_on(id, &vm.node)?;
+            let volid = drive.file();
+            if !drive.is_cloudinit() && !storage.volumes_on(&vm.node).any(|volume| volume.volid == volid) {
+                return Err(format!("volume '{volid}' does not exist"));
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes that can still be written to a storage on a node.
     pub(crate) fn free_on(&self, storage: &Storage, node: &str) -> u64 {
         if self.faults.storage_is_full(&storage.id) {

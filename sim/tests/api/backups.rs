@@ -395,6 +395,53 @@ async fn mode_stop_shuts_the_guest_down_and_brings_it_back_at_once() {
 }
 
 #[tokio::test]
+async fn a_vm_that_is_off_is_in_prelaunch_meanwhile_and_can_be_started() {
+    let lab = Lab::new().await;
+    lab.control().inject(Fault::StickTasks {
+        task: "vzdump".into(),
+        vmid: Some(102),
+        times: 1,
+    });
+    let upid = lab
+        .post(VZDUMP, &[("vmid", "102"), ("storage", "local")])
+        .await
+        .data();
+    lab.until("QEMU runs", |c| c.vm(102).unwrap().status == "prelaunch")
+        .await;
+    let status = lab.get("/nodes/pve1/qemu/102/status/current").await.data();
+    assert_eq!(
+        (&status["status"], &status["qmpstatus"], &status["lock"]),
+        (&json!("running"), &json!("prelaunch"), &json!("backup"))
+    );
+    assert_eq!(lab.run("/nodes/pve1/qemu/102/status/start", &[]).await, "OK");
+    assert_eq!(
+        lab.run("/nodes/pve1/qemu/102/status/stop", &[]).await,
+        "VM is locked (backup)"
+    );
+    lab.control().act(Action::ReleaseStuckTasks).unwrap();
+    assert_eq!(lab.exit_of(&upid).await, "OK");
+    assert!(has(
+        &lab.log_of(&upid).await,
+        "kvm status changed after backup ('running') - keep VM running"
+    ));
+    assert_eq!(lab.control().vm(102).unwrap().status, "running");
+    assert_eq!(lab.control().effect_count(Effect::Started, 102, None), 1);
+}
+
+#[tokio::test]
+async fn all_vms_of_a_node_are_backed_up_but_those_left_out() {
+    let lab = Lab::new().await;
+    let form = [("exclude", "100;101,105"), ("storage", "local")];
+    let upid = lab.post(VZDUMP, &form).await.data();
+    assert!(upid.as_str().unwrap().contains(":vzdump::"), "{upid}");
+    assert_eq!(lab.exit_of(&upid).await, "OK");
+    let log = lab.log_of(&upid).await;
+    assert!(has(&log, "INFO: skip external VMs: 103, 104, 106"));
+    let count = |vmid| lab.control().effect_count(Effect::BackupCreated, vmid, None);
+    assert_eq!([100, 101, 102, 105, 9000].map(count), [0, 0, 1, 0, 1]);
+}
+
+#[tokio::test]
 async fn a_job_that_is_stopped_unlocks_the_vm_and_says_so() {
     let lab = Lab::new().await;
     lab.control().inject(Fault::StickTasks {

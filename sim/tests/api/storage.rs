@@ -261,6 +261,29 @@ async fn only_media_of_a_storage_one_may_read_go_into_a_drive() {
 }
 
 #[tokio::test]
+async fn a_medium_that_is_gone_keeps_a_vm_from_starting() {
+    let mut lab = Lab::new().await;
+    let iso = "local:iso/virtio-win-0.1.271.iso";
+    let form = [("ide2", "local:iso/virtio-win-0.1.271.iso,media=cdrom")];
+    assert_eq!(lab.put("/nodes/pve1/qemu/102/config", &form).await.status, 200);
+    let start = "/nodes/pve1/qemu/102/status/start";
+    lab.control().inject(Fault::StorageOffline {
+        storage: "local".to_owned(),
+    });
+    assert!(
+        lab.run(start, &[])
+            .await
+            .starts_with("unable to activate storage 'local'")
+    );
+    lab.control().clear_faults();
+    lab.root().await;
+    let upid = lab.delete(&content("local", &format!("/{iso}"))).await.data();
+    assert_eq!(lab.exit_of(&upid).await, "OK");
+    let exit = lab.run(start, &[]).await;
+    assert_eq!(exit, format!("volume '{iso}' does not exist"));
+}
+
+#[tokio::test]
 async fn retention_can_be_looked_at_before_it_is_applied() {
     let lab = Lab::new().await;
     for _ in 0..3 {

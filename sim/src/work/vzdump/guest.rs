@@ -76,7 +76,7 @@ fn undo(worker: &Worker, vmid: u32, cleanup: &Cleanup) {
         vm.config.remove("lock");
     }
     let line = match cleanup.power {
-        Owed::Stop if vm.run.is_some() => {
+        Owed::Stop if vm.qmp_status() == "prelaunch" => {
             vm.end_run(now);
             None
         }
@@ -141,7 +141,7 @@ async fn attempt(worker: &Worker, job: &Job, vmid: u32, cleanup: &mut Cleanup) -
         cleanup.power = Owed::Resume;
     }
     if mode == Mode::Stop && running {
-        shut_down(worker, job, vmid, cleanup).await?;
+        shut_down(worker, job, vmid, paused, cleanup).await?;
     }
     list_rest(worker, vmid)?;
     let target = if to.pbs {
@@ -284,7 +284,7 @@ fn list_rest(worker: &Worker, vmid: u32) -> Outcome {
 }
 
 /// Mode stop: the guest is shut down, and stays down until the backup has begun.
-async fn shut_down(worker: &Worker, job: &Job, vmid: u32, cleanup: &mut Cleanup) -> Outcome {
+async fn shut_down(worker: &Worker, job: &Job, vmid: u32, paused: bool, cleanup: &mut Cleanup) -> Outcome {
     worker.log("INFO: stopping virtual guest");
     let seconds = u64::from(job.stop_wait) * 60;
     let how = Down {
@@ -295,7 +295,11 @@ async fn shut_down(worker: &Worker, job: &Job, vmid: u32, cleanup: &mut Cleanup)
         ..Down::default()
     };
     let _guard = worker.flock(vmid).await?;
-    let down = bring_down(worker, vmid, how).await;
+    let down = if paused {
+        Err("VM is paused - cannot shutdown".into())
+    } else {
+        bring_down(worker, vmid, how).await
+    };
     cleanup.power = Owed::Restart;
     down.map_err(|Broken(reason)| {
         if reason == "interrupted by signal" {
@@ -326,8 +330,7 @@ fn begin_qemu(
     let begun = vm.run.is_none();
     if begun {
         lines.push("INFO: starting kvm to execute backup task".to_owned());
-        vm.begin_run(now, pid);
-        vm.set_paused(true, now);
+        vm.begin_prelaunch(now, pid);
         if !was_running {
             cleanup.power = Owed::Stop;
         }
@@ -364,14 +367,25 @@ fn begin_qemu(
 }
 
 fn end_qemu(worker: &Worker, vmid: u32, cleanup: &mut Cleanup) {
-    if cleanup.power == Owed::Stop {
-        worker.log("INFO: stopping kvm after backup task");
-        let now = worker.sim.clock.now();
-        if let Ok(vm) = worker.world().vm_mut(worker.node(), vmid) {
-            vm.end_run(now);
-        }
-        cleanup.power = Owed::Nothing;
+    if cleanup.power != Owed::Stop {
+        return;
     }
+    cleanup.power = Owed::Nothing;
+    let now = worker.sim.clock.now();
+    let mut world = worker.world();
+    let Ok(vm) = world.vm_mut(worker.node(), vmid) else {
+        return;
+    };
+    let line = match vm.qmp_status() {
+        "prelaunch" => {
+            vm.end_run(now);
+            "INFO: stopping kvm after backup task".to_owned()
+        }
+        // Somebody started the guest meanwhile.
+        status => format!("INFO: kvm status changed after backup ('{status}') - keep VM running"),
+    };
+    drop(world);
+    worker.log(&line);
 }
 
 /// How many of a VM's bytes are not zero, for which every run of the simulator gives the same answer.

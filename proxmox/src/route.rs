@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use crate::api::firewall::{FirewallName, SetMember};
 use crate::error::Target;
 use crate::id::{NodeName, SnapshotName, StorageId, VmId, VolumeId};
 use crate::secret::Secret;
@@ -106,6 +107,19 @@ impl Route {
     pub(crate) fn volume(mut self, volume: &VolumeId) -> Self {
         self.volume = Some(volume.clone());
         self.segment("/{volume}", volume.as_str())
+    }
+
+    /// The place of a firewall rule.
+    pub(crate) fn position(self, position: usize) -> Self {
+        self.segment("/{pos}", &position.to_string())
+    }
+
+    pub(crate) fn set(self, name: &FirewallName) -> Self {
+        self.segment("/{name}", name.as_str())
+    }
+
+    pub(crate) fn member(self, member: &SetMember) -> Self {
+        self.segment("/{cidr}", member.as_str())
     }
 
     fn segment(mut self, template: &'static str, value: &str) -> Self {

@@ -1,7 +1,9 @@
 //! The client against a small server on this machine, by its public face only.
 //!
 //! `wire` is about requests, trust and hostile answers, `delivery` about what is sent where and how often, `api`
-//! about each call, `backups` about storages, backups and restores, `config` about reading VM configs;
+//! about each call, `config` about reading VM configs, `firewall` about rules and their order; `backups` about
+//! storages, backups and restores, `reinstall` about the calls of reinstallations, charts and the guest agent,
+//! `quirks` about what surprises clients of real clusters, `property` about texts that must come back byte for byte;
 //! `support` is the server.
 
 #[cfg(test)]
@@ -12,6 +14,14 @@ mod backups;
 mod config;
 #[cfg(test)]
 mod delivery;
+#[cfg(test)]
+mod firewall;
+#[cfg(test)]
+mod property;
+#[cfg(test)]
+mod quirks;
+#[cfg(test)]
+mod reinstall;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

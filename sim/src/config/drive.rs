@@ -207,7 +207,7 @@ impl Drive {
         self.parts.insert(part.to_owned(), value);
     }
 
-    /// Takes a part away.
+    /// Takes a part out.
     pub(crate) fn unset(&mut self, part: &str) {
         self.parts.remove(part);
     }

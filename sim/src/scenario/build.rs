@@ -1,6 +1,6 @@
 //! Makes a world of a scenario, or says what in it cannot be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -13,20 +13,22 @@ use crate::config::{self, Section, keys};
 use crate::options::Major;
 use crate::schema::format;
 use crate::units::{float, mix};
-use crate::world::access::{Access, Grant, Token, User};
+use crate::world::access::{Access, Grant, SecondFactor, Token, User};
 use crate::world::backup::Archive;
+use crate::world::guest::Guest;
+use crate::world::ha::Managed;
 use crate::world::load::Load;
 use crate::world::retention::Keep;
 use crate::world::storage::{Storage, StorageKind, Volume};
 use crate::world::vm::{Run, Snapshot, Span, Vm};
 use crate::world::{Node, World};
 
-type Built<T> = Result<T, ScenarioError>;
+pub(super) type Built<T> = Result<T, ScenarioError>;
 
 /// (node or empty, volume id) of every volume.
 type Volumes = std::collections::HashSet<(String, String)>;
 
-fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
+pub(super) fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
     Err(ScenarioError::Content {
         place: place.into(),
         reason: reason.into(),
@@ -53,9 +55,16 @@ impl Scenario {
             access: access(file, major, seed)?,
             tasks: crate::world::task::Tasks::default(),
             durations: file.durations,
+            firewall: crate::world::firewall::Firewall::default(),
             faults: crate::world::faults::Faults::default(),
             counters: crate::world::counters::Counters::default(),
             releases: 0,
+            ha: BTreeMap::new(),
+            upgraded: file
+                .cluster
+                .upgraded_seconds_ago
+                .filter(|_| major == Major::V9)
+                .map(|ago| now - f64::from(ago)),
             next_pid: u32::try_from(mix(seed, 1) % 100_000).unwrap_or(0),
         };
         storages(file, &mut world, now)?;
@@ -66,13 +75,20 @@ impl Scenario {
             .flat_map(|storage| &storage.volumes)
             .map(|volume| (volume.node.clone().unwrap_or_default(), volume.volid.clone()))
             .collect::<Volumes>();
+        super::firewall::datacenter(&file.firewall, &mut world)?;
         for spec in &file.vms {
             add_vm(&mut world, &mut volumes, spec, now)?;
+            if let Some(firewall) = &spec.firewall {
+                super::firewall::of_vm(spec.vmid, firewall, &mut world)?;
+            }
         }
         for fleet in &file.fleets {
             for index in 0..fleet.count {
                 let member = fleet_member(fleet, index, &world)?;
                 add_vm(&mut world, &mut volumes, &member, now)?;
+                if let Some(from) = fleet.firewall_of {
+                    world.firewall.copy(from, member.vmid);
+                }
             }
         }
         archives(file, &mut world)?;
@@ -113,6 +129,7 @@ fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
         grants: Vec::new(),
         pools: BTreeMap::new(),
         key: format!("{:016x}", mix(seed, 2)),
+        rotations: 0,
     };
     for role in &file.roles {
         access.roles.insert(role.name.clone(), role.privileges.clone());
@@ -122,9 +139,15 @@ fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
         if !user.id.contains('@') || user.id.contains('!') {
             return wrong(place, "a user id is `NAME@REALM`");
         }
+        let second = match user.totp.as_deref().map(crate::world::totp::secret) {
+            None => None,
+            Some(Some(secret)) => Some(SecondFactor { secret, used: None }),
+            Some(None) => return wrong(place, "`totp` is a secret in base32"),
+        };
         let made = User {
             password: user.password.clone(),
             enabled: user.enabled,
+            second,
         };
         if access.users.insert(user.id.clone(), made).is_some() {
             return wrong(place, "is there twice");
@@ -301,11 +324,6 @@ fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -
     let began = now - f64::from(spec.uptime_seconds);
     let running = spec.status != Status::Stopped;
     let vm = Vm {
-        vmid: spec.vmid,
-        node: spec.node.clone(),
-        config,
-        pending: Section::new(),
-        pending_delete: BTreeSet::new(),
         snapshots,
         run: running.then(|| Run {
             since: began,
@@ -321,9 +339,13 @@ fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -
         ignores_acpi: spec.ignores_acpi,
         shutdown_seconds: spec.shutdown_seconds.max(0.0),
         agent: spec.guest_agent,
-        published: None,
-        flock: Arc::default(),
+        guest: Guest::of_boot_time(spec.agent_boot_seconds.max(0.0)),
+        // Long ago, so that charts have a past.
+        ..Vm::new(spec.vmid, &spec.node, config, world.seed, 0.0)
     };
+    if let Some(wanted) = spec.ha {
+        world.ha.insert(spec.vmid, Managed::new(wanted));
+    }
     if world.vms.insert(spec.vmid, vm).is_some() {
         return wrong(place, "is there twice");
     }
@@ -409,7 +431,7 @@ fn archives(file: &file::File, world: &mut World) -> Built<()> {
         let vm = volume.vmid.and_then(|vmid| world.vms.get(&vmid));
         let mut then = vm.map(|vm| vm.config.clone()).unwrap_or_default();
         then.extend(section(&volid, &volume.config, volume.vmid.unwrap_or(0))?);
-        let archive = Archive::of(world, &then);
+        let archive = Archive::of(world, volume.vmid, &then);
         world.archives.insert(volume.node.as_deref(), &volid, archive);
     }
     Ok(())
@@ -450,8 +472,11 @@ fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::V
         ignores_acpi: false,
         shutdown_seconds: 6.0,
         guest_agent: crate::world::vm::GuestAgent::Running,
+        agent_boot_seconds: 0.0,
+        ha: None,
         config,
         snapshots: Vec::new(),
+        firewall: None,
     })
 }
 

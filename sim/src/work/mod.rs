@@ -1,9 +1,16 @@
 //! Tasks at work: what happens between a UPID and its exit status.
 //!
 //! [`fork`] registers a task and lets its work run; a [`Worker`] is the work's hand: it logs, waits (scaled),
-//! takes the VM's configuration lock, and meets the faults that were injected for it. [`power`],
-//! [`snapshots`], [`vzdump`], [`restore`] and [`volumes`] are the works. To add one: write an async function of a worker, fork it from an endpoint.
+//! takes the VM's configuration lock, and meets the faults that were injected for it. The
+//! other modules are the works, each named after what it does. To add one: write an async function of a worker, fork it from an endpoint.
 
+pub(crate) mod clone;
+mod copy;
+pub(crate) mod create;
+pub(crate) mod destroy;
+pub(crate) mod disks;
+pub(crate) mod ha;
+pub(crate) mod migrate;
 pub(crate) mod power;
 pub(crate) mod restore;
 pub(crate) mod settings;
@@ -15,7 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -154,12 +161,38 @@ impl Worker {
     }
 
     /// Takes the lock on a VM's configuration file.
-    pub(crate) async fn flock(&self, vmid: u32) -> Result<OwnedMutexGuard<()>, Broken> {
+    pub(crate) async fn flock(&self, vmid: u32) -> Result<OwnedRwLockWriteGuard<()>, Broken> {
         let lock = Arc::clone(&self.world().vm(self.node(), vmid)?.flock);
         let wait = flock_patience(&self.sim.clock);
         tokio::select! {
             () = self.cancel.cancelled() => Err("interrupted by signal".into()),
-            had = tokio::time::timeout(wait, lock.lock_owned()) => {
+            had = tokio::time::timeout(wait, lock.write_owned()) => {
+                had.map_err(|_| Broken(flock_refusal(vmid)))
+            }
+        }
+    }
+
+    /// Takes the cluster-wide lock on a storage for a moment, if the storage is one that nodes share.
+    pub(crate) async fn storage_lock(&self, id: &str) -> Outcome {
+        let refusal = {
+            let mut world = self.world();
+            let shared = world.storages.get(id).is_some_and(|storage| storage.shared);
+            shared
+                .then(|| world.faults.cfs_lock(&format!("storage-{id}")))
+                .flatten()
+        };
+        let Some(text) = refusal else { return Ok(()) };
+        self.pause(10.0).await?;
+        Err(Broken(text))
+    }
+
+    /// Takes the lock on a VM's configuration file together with others who only read it; waits a second for it.
+    pub(crate) async fn shared_flock(&self, vmid: u32) -> Result<OwnedRwLockReadGuard<()>, Broken> {
+        let lock = Arc::clone(&self.world().vm(self.node(), vmid)?.flock);
+        let wait = self.sim.clock.real(1.0).max(Duration::from_millis(200));
+        tokio::select! {
+            () = self.cancel.cancelled() => Err("interrupted by signal".into()),
+            had = tokio::time::timeout(wait, lock.read_owned()) => {
                 had.map_err(|_| Broken(flock_refusal(vmid)))
             }
         }

@@ -63,6 +63,18 @@ pub enum Fault {
         #[serde(default)]
         times: Option<u32>,
     },
+    /// A cluster-wide lock is not to be had: who wants it waits ten seconds (scaled) and gets
+    /// `cfs-lock 'NAME' error: …`.
+    HoldCfsLock {
+        /// The lock, such as `firewall-vm-100` or `storage-local`.
+        lock: String,
+        /// The error's text; PVE's usual one for a lock that others hold if absent.
+        #[serde(default)]
+        text: Option<String>,
+        /// How many callers are hit; all until cleared if absent.
+        #[serde(default)]
+        times: Option<u32>,
+    },
     /// Tasks of a type fail halfway with a text, cleaning up as PVE does.
     FailTasks {
         /// The type, such as `qmsnapshot`.
@@ -258,6 +270,23 @@ impl Faults {
         });
         self.list
             .retain(|fault| !matches!(fault, Fault::Status { times: Some(0), .. }));
+        hit
+    }
+
+    /// Why a cluster-wide lock is not to be had; uses the fault up.
+    pub(crate) fn cfs_lock(&mut self, name: &str) -> Option<String> {
+        let hit = self.list.iter_mut().find_map(|fault| match fault {
+            Fault::HoldCfsLock { lock, text, times } if lock == name && *times != Some(0) => {
+                if let Some(times) = times {
+                    *times -= 1;
+                }
+                let text = text.as_deref().unwrap_or("got lock request timeout");
+                Some(format!("cfs-lock '{name}' error: {text}"))
+            }
+            _ => None,
+        });
+        self.list
+            .retain(|fault| !matches!(fault, Fault::HoldCfsLock { times: Some(0), .. }));
         hit
     }
 

@@ -7,6 +7,9 @@ pub(crate) mod access;
 pub(crate) mod backup;
 pub(crate) mod counters;
 pub(crate) mod faults;
+pub(crate) mod firewall;
+pub(crate) mod guest;
+pub(crate) mod ha;
 pub(crate) mod load;
 mod reading;
 pub(crate) mod retention;
@@ -14,7 +17,9 @@ mod roles;
 
 pub(crate) mod storage;
 pub(crate) mod task;
+pub(crate) mod totp;
 pub(crate) mod vm;
+pub(crate) mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,9 +30,12 @@ use self::access::Access;
 use self::backup::Archives;
 use self::counters::Counters;
 use self::faults::Faults;
+use self::firewall::Firewall;
+use self::ha::Managed;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
+use crate::failure::Failure;
 use crate::options::Major;
 
 /// A node of the cluster.
@@ -71,6 +79,18 @@ pub struct Durations {
     pub remove_snapshot: f64,
     /// Changing the configuration in a task.
     pub config: f64,
+    /// Making the configuration of a VM, and removing a VM.
+    pub allocate: f64,
+    /// Copying one GiB of a disk.
+    pub copy_per_gib: f64,
+    /// Growing a disk.
+    pub resize: f64,
+    /// Moving a VM to another node.
+    pub migrate: f64,
+    /// How often high availability looks at its VMs.
+    pub ha_round: f64,
+    /// How long a node is away before its VMs are taken over.
+    pub ha_fence: f64,
     /// Backing up one GiB of disk.
     pub backup_per_gib: f64,
     /// Restoring one GiB of disk.
@@ -90,6 +110,12 @@ impl Default for Durations {
             rollback: 5.0,
             remove_snapshot: 3.0,
             config: 1.0,
+            allocate: 1.0,
+            copy_per_gib: 0.5,
+            resize: 1.0,
+            migrate: 8.0,
+            ha_round: 5.0,
+            ha_fence: 60.0,
             backup_per_gib: 0.3,
             restore_per_gib: 0.4,
             remove_volume: 1.0,
@@ -120,12 +146,18 @@ pub(crate) struct World {
     pub(crate) tasks: Tasks,
     /// How long tasks take.
     pub(crate) durations: Durations,
+    /// The firewall files.
+    pub(crate) firewall: Firewall,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What was asked and done.
     pub(crate) counters: Counters,
     /// Bumped when stuck tasks may go on.
     pub(crate) releases: u64,
+    /// What high availability manages.
+    pub(crate) ha: BTreeMap<u32, Managed>,
+    /// When the cluster was upgraded from PVE 8, in seconds since the epoch: older figures have the old steps.
+    pub(crate) upgraded: Option<f64>,
     /// Source of process ids.
     pub(crate) next_pid: u32,
 }
@@ -166,6 +198,17 @@ impl World {
         })
     }
 
+    /// Takes a cluster-wide lock for a moment.
+    ///
+    /// # Errors
+    /// PVE's refusal, after its ten seconds, while a fault holds the lock.
+    pub(crate) fn cfs_lock(&mut self, name: &str) -> Result<(), Failure> {
+        match self.faults.cfs_lock(name) {
+            Some(text) => Err(Failure::timed_out(text, 10.0)),
+            None => Ok(()),
+        }
+    }
+
     /// Tells the cluster the numbers of every VM on a node that is online.
     pub(crate) fn publish_all(&mut self, now: f64) {
         for vm in self.vms.values_mut() {
@@ -175,29 +218,11 @@ impl World {
         }
     }
 
-    /// A storage that a node can use now, or PVE's text.
-    pub(crate) fn storage_on(&self, id: &str, node: &str) -> Result<&Storage, String> {
-        let storage = self
-            .storages
-            .get(id)
-            .ok_or_else(|| format!("storage '{id}' does not exist"))?;
-        if !storage.enabled {
-            return Err(format!("storage '{id}' is disabled"));
-        }
-        if !storage.on(node) {
-            return Err(format!("storage '{id}' is not available on node '{node}'"));
-        }
-        if self.faults.storage_is_offline(id) {
-            return Err(storage.offline_text());
-        }
-        Ok(storage)
-    }
-
     /// Whether what is in a VM's drives can be reached, or PVE's text. A medium that is gone keeps a VM from starting.
     pub(crate) fn startable(&self, vm: &Vm) -> Result<(), String> {
         for (_, drive) in vm.drives() {
             let Some(id) = drive.storage() else { continue };
-            let storage = self.storage_on(id, &vm.node)?;
+            let storage = self.usable_storage(id, &vm.node)?;
             let volid = drive.file();
             if !drive.is_cloudinit() && !storage.volumes_on(&vm.node).any(|volume| volume.volid == volid) {
                 return Err(format!("volume '{volid}' does not exist"));

@@ -2,12 +2,20 @@
 //!
 //! `lab` starts a simulator and calls it; each other module proves one area.
 
+mod agent;
 mod backups;
 mod checks;
+mod clone;
+mod cloudinit;
 mod config;
+mod create;
 mod faults;
+mod firewall;
 mod lab;
+mod login;
+mod migration;
 mod power;
+mod rrd;
 mod snapshots;
 mod storage;
 mod tasks;

@@ -56,6 +56,7 @@ pub use api::change::{CloudinitData, PendingValue};
 pub use api::clone::{CloneOptions, DiskFormat};
 pub use api::cluster::{NodeResource, Resources, StorageResource, VmResource};
 pub use api::config::{ConfigUpdate, InvalidUpdate, VmConfig};
+pub use api::console::VncProxy;
 pub use api::firewall::{
     ClusterFirewall, FirewallDirection, FirewallLogLevel, FirewallMacro, FirewallName, FirewallOptions,
     FirewallOptionsUpdate, FirewallPolicy, FirewallReference, FirewallRule, FirewallRules, FirewallSet,
@@ -63,7 +64,6 @@ pub use api::firewall::{
 };
 pub use api::restore::{InvalidRestore, Restore};
 pub use api::rrd::{Consolidation, SeriesPoint, Timeframe};
-pub use api::console::VncProxy;
 pub use api::snapshots::{Feature, FeatureAnswer, NewSnapshot, Snapshot, SnapshotState, Snapshots};
 pub use api::status::{HaStatus, VmStatus};
 pub use api::storage::{ContentKind, NodeStorage, Verification, Volume};

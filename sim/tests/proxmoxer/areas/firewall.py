@@ -20,7 +20,7 @@ def options_are_read_and_changed(lab):
     same((got["enable"], got["policy_in"], got["macfilter"]), (1, "REJECT", 0))
     options.put(delete="policy_in")
     same("policy_in" in options.get(), False)
-    refused(400, "Parameter verification failed.", lambda: options.put(policy_in="ALLOW"), policy_in="does not have a value in the enumeration")
+    refused(400, "Parameter verification failed.", lambda: firewall(lab, 101).options.put(policy_in="ALLOW"), policy_in="does not have a value in the enumeration")
 
 
 @step
@@ -68,7 +68,7 @@ def a_digest_keeps_two_writers_apart(lab):
 
 @step
 def wrong_rules_are_named(lab):
-    post = firewall(lab, 101).rules.post
+    post = lambda **fields: firewall(lab, 101).rules.post(**fields)
     rule = {"type": "in", "action": "ACCEPT"}
     refused(400, "Parameter verification failed.", lambda: post(**rule, proto="nonsense"), proto="unknown protocol 'nonsense'")
     refused(400, "Parameter verification failed.", lambda: post(**rule, dport="22"), proto="missing property - 'dport' requires this property")

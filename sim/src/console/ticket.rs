@@ -81,6 +81,7 @@ mod tests {
             grants: Vec::new(),
             pools: BTreeMap::new(),
             key: "k".into(),
+            rotations: 0,
         }
     }
 

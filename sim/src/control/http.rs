@@ -123,6 +123,9 @@ fn handle(control: &Control, method: &str, path: &str, query: &str, body: &[u8])
             Some(console) => shown(&console),
             None => Err((StatusCode::NOT_FOUND, format!("no VM {vmid} runs"))),
         },
+        ("GET", ["certificate"]) => {
+            shown(&json!({ "sha256": control.fingerprint(), "pem": control.certificate_pem() }))
+        }
         ("GET", ["tasks"]) => shown(&control.tasks()),
         _ => Err((
             StatusCode::NOT_FOUND,

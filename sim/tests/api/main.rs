@@ -2,12 +2,21 @@
 //!
 //! `lab` starts a simulator and calls it; `viewer` looks at consoles; each other module proves one area.
 
+mod agent;
 mod checks;
+mod clone;
+mod cloudinit;
 mod config;
 mod console;
+mod create;
+mod ctl;
 mod faults;
+mod firewall;
 mod lab;
+mod login;
+mod migration;
 mod power;
+mod rrd;
 mod snapshots;
 mod tasks;
 mod viewer;

@@ -80,8 +80,8 @@ mod tests {
             roles: BTreeMap::new(),
             grants: Vec::new(),
             pools: BTreeMap::new(),
-            key: "k".into(),
             rotations: 0,
+            key: "k".into(),
         }
     }
 

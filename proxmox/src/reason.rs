@@ -110,6 +110,24 @@ pub enum Reason {
     Template,
     /// The VM's protection flag forbids it.
     Protected,
+    /// The VM must not run for this.
+    VmRunning,
+    /// There is a VM of this number already.
+    VmExists,
+    /// High availability manages the VM.
+    HaManaged,
+    /// A volume is still needed by a snapshot or by a linked clone.
+    VolumeInUse,
+    /// A volume is not there. Right after a clone or a move, on a network storage, this can pass by itself.
+    VolumeNotFound,
+    /// The VM has no such disk.
+    NoSuchDisk,
+    /// A disk cannot become smaller.
+    ShrinkUnsupported,
+    /// The storage of a disk cannot make linked clones.
+    LinkedCloneUnsupported,
+    /// A text that should be public keys is none.
+    InvalidSshKeys,
     /// There is a snapshot of this name already.
     SnapshotNameUsed,
     /// PVE keeps this snapshot name for itself.
@@ -124,6 +142,12 @@ pub enum Reason {
     SnapshotsUnsupported,
     /// The VM's memory cannot be saved (passed-through devices).
     StateUnsupported,
+    /// There is no firewall rule at that place.
+    RuleNotFound,
+    /// There is no firewall set of that name.
+    SetNotFound,
+    /// The firewall set is not empty.
+    SetNotEmpty,
     /// The config changed since its digest was read.
     DigestMismatch,
     /// The cluster has lost its quorum: reads work, writes do not.
@@ -134,6 +158,8 @@ pub enum Reason {
     AgentNotConfigured,
     /// The guest agent does not answer.
     AgentNotRunning,
+    /// The guest agent answered that it does not do this: no such user or program, or the guest forbids it.
+    AgentRefused,
     /// Something inside PVE (QEMU, agent, storage) did not answer in time.
     Timeout,
     /// PVE does not know the node.
@@ -152,6 +178,18 @@ pub enum Reason {
 const PHRASES: &[(&str, Reason)] = &[
     ("No QEMU guest agent configured", Reason::AgentNotConfigured),
     ("QEMU guest agent is not running", Reason::AgentNotRunning),
+    ("Agent error: ", Reason::AgentRefused),
+    ("config file already exists", Reason::VmExists),
+    ("used in HA resources", Reason::HaManaged),
+    ("volume is still in use", Reason::VolumeInUse),
+    ("is still in use by linked clone", Reason::VolumeInUse),
+    ("shrinking disks is not supported", Reason::ShrinkUnsupported),
+    (
+        "Linked clone feature is not supported",
+        Reason::LinkedCloneUnsupported,
+    ),
+    ("SSH public key validation error", Reason::InvalidSshKeys),
+    ("vm is running", Reason::VmRunning),
     ("VM is paused - cannot shutdown", Reason::Paused),
     ("VM quit/powerdown failed", Reason::ShutdownTimeout),
     ("unable to use snapshot name '", Reason::SnapshotNameReserved),
@@ -169,6 +207,8 @@ const PHRASES: &[(&str, Reason)] = &[
         Reason::DigestMismatch,
     ),
     ("detected modified configuration", Reason::DigestMismatch),
+    ("no rule at position", Reason::RuleNotFound),
+    ("no such IPSet", Reason::SetNotFound),
     ("no quorum", Reason::NoQuorum),
     ("replication running", Reason::ReplicationRunning),
     ("got no worker upid", Reason::WorkerLost),
@@ -188,6 +228,9 @@ impl Reason {
         if text.contains("Configuration file '") && text.contains(".conf' does not exist") {
             return Self::VmNotFound;
         }
+        if text.contains("unable to find configuration file for VM ") {
+            return Self::VmNotFound;
+        }
         if (text.contains("can't lock file '") && text.contains("got timeout"))
             || text.contains("got lock request timeout")
         {
@@ -195,6 +238,12 @@ impl Reason {
         }
         if about_a_vm(text, &["not running", "is not running"]) {
             return Self::NotRunning;
+        }
+        if about_a_vm(text, &["is running - "]) {
+            return Self::VmRunning;
+        }
+        if about_a_vm(text, &["already exists"]) {
+            return Self::VmExists;
         }
         if about_a_vm(text, &["already running"]) {
             return Self::AlreadyRunning;
@@ -204,6 +253,15 @@ impl Reason {
         }
         if text.contains("snapshot '") && text.contains("' does not exist") {
             return Self::SnapshotNotFound;
+        }
+        if text.contains("disk '") && text.contains("' does not exist") {
+            return Self::NoSuchDisk;
+        }
+        if text.contains("volume ") && text.contains(" does not exist") {
+            return Self::VolumeNotFound;
+        }
+        if text.contains("IPSet '") && text.contains("' is not empty") {
+            return Self::SetNotEmpty;
         }
         PHRASES
             .iter()
@@ -229,6 +287,15 @@ impl fmt::Display for Reason {
             Self::ShutdownTimeout => "the guest did not power down in time",
             Self::Template => "the VM is a template",
             Self::Protected => "the VM is protected",
+            Self::VmRunning => "the VM runs",
+            Self::VmExists => "the VM's number is taken",
+            Self::HaManaged => "high availability manages the VM",
+            Self::VolumeInUse => "a volume is still needed",
+            Self::VolumeNotFound => "a volume is not there",
+            Self::NoSuchDisk => "the VM has no such disk",
+            Self::ShrinkUnsupported => "disks cannot become smaller",
+            Self::LinkedCloneUnsupported => "a disk's storage cannot make linked clones",
+            Self::InvalidSshKeys => "the public keys are not valid",
             Self::SnapshotNameUsed => "the snapshot name is taken",
             Self::SnapshotNameReserved => "the snapshot name is reserved",
             Self::SnapshotNotFound => "there is no such snapshot",
@@ -236,11 +303,15 @@ impl fmt::Display for Reason {
             Self::SnapshotIncomplete => "the snapshot is not complete",
             Self::SnapshotsUnsupported => "a disk's storage cannot take snapshots",
             Self::StateUnsupported => "the VM's memory cannot be saved",
+            Self::RuleNotFound => "there is no firewall rule at that place",
+            Self::SetNotFound => "there is no such firewall set",
+            Self::SetNotEmpty => "the firewall set is not empty",
             Self::DigestMismatch => "the config was changed meanwhile",
             Self::NoQuorum => "the cluster has no quorum",
             Self::ReplicationRunning => "a replication runs",
             Self::AgentNotConfigured => "the guest agent is not enabled",
             Self::AgentNotRunning => "the guest agent does not answer",
+            Self::AgentRefused => "the guest agent refused",
             Self::Timeout => "Proxmox waited for something in vain",
             Self::NodeUnknown => "Proxmox does not know the node",
             Self::WorkerLost => "Proxmox lost the task it began",
@@ -333,6 +404,13 @@ mod tests {
                 "detected modified configuration - file changed by other user? Try again.",
                 Reason::DigestMismatch,
             ),
+            ("no rule at position 7", Reason::RuleNotFound),
+            ("no such IPSet 'ipfilter-net0'", Reason::SetNotFound),
+            ("IPSet 'ipfilter-net0' is not empty", Reason::SetNotEmpty),
+            (
+                "cfs-lock 'firewall-vm-100' error: got lock request timeout",
+                Reason::LockTimeout,
+            ),
             (
                 "Failed to obtain guest migration lock - replication running?",
                 Reason::ReplicationRunning,
@@ -360,12 +438,50 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_that_does_not_exist_is_not_a_missing_vm_or_snapshot() {
-        assert_eq!(
-            Reason::classify("volume local:iso/x.iso does not exist"),
-            Reason::Other
-        );
-        assert_eq!(Reason::classify("disk 'scsi9' does not exist"), Reason::Other);
+    fn each_known_text_about_disks_copies_and_the_guest_has_its_reason() {
+        let cases = [
+            (
+                "unable to find configuration file for VM 100 on node 'pve1'",
+                Reason::VmNotFound,
+            ),
+            ("VM 100 is running - destroy failed", Reason::VmRunning),
+            ("unable to restore VM 100 - vm is running", Reason::VmRunning),
+            (
+                "unable to create VM 100: config file already exists",
+                Reason::VmExists,
+            ),
+            (
+                "unable to create VM 100 - VM 100 already exists on node 'pve2'",
+                Reason::VmExists,
+            ),
+            (
+                "unable to remove VM 100 - used in HA resources and purge parameter not set.",
+                Reason::HaManaged,
+            ),
+            (
+                "unable to delete 'local-lvm:vm-100-disk-0' - volume is still in use (snapshot?)",
+                Reason::VolumeInUse,
+            ),
+            (
+                "base volume 'x:base-9000-disk-0' is still in use by linked cloned",
+                Reason::VolumeInUse,
+            ),
+            ("volume local:iso/x.iso does not exist", Reason::VolumeNotFound),
+            ("disk 'scsi9' does not exist", Reason::NoSuchDisk),
+            ("shrinking disks is not supported", Reason::ShrinkUnsupported),
+            (
+                "Linked clone feature is not supported for 'x:vm-100-disk-0' (scsi0)",
+                Reason::LinkedCloneUnsupported,
+            ),
+            ("SSH public key validation error", Reason::InvalidSshKeys),
+            (
+                "Agent error: child process has failed to set user password",
+                Reason::AgentRefused,
+            ),
+        ];
+        for (text, reason) in cases {
+            assert_eq!(Reason::classify(text), reason, "{text}");
+        }
     }
 
     #[test]

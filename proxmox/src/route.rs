@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use crate::api::firewall::{FirewallName, SetMember};
 use crate::error::Target;
 use crate::id::{NodeName, SnapshotName, StorageId, VmId};
 use crate::secret::Secret;
@@ -91,6 +92,19 @@ impl Route {
     pub(crate) fn storage(mut self, storage: &StorageId) -> Self {
         self.storage = Some(storage.clone());
         self.segment("/{storage}", storage.as_str())
+    }
+
+    /// The place of a firewall rule.
+    pub(crate) fn position(self, position: usize) -> Self {
+        self.segment("/{pos}", &position.to_string())
+    }
+
+    pub(crate) fn set(self, name: &FirewallName) -> Self {
+        self.segment("/{name}", name.as_str())
+    }
+
+    pub(crate) fn member(self, member: &SetMember) -> Self {
+        self.segment("/{cidr}", member.as_str())
     }
 
     fn segment(mut self, template: &'static str, value: &str) -> Self {

@@ -14,6 +14,8 @@ pub(crate) struct Failure {
     pub(crate) errors: IndexMap<String, String>,
     /// Whether the answer has a JSON body; refusals before routing and those of other nodes have none.
     pub(crate) body: bool,
+    /// How long the caller waits for it, in seconds of the simulated cluster: what PVE waits for in vain takes its time.
+    pub(crate) after: f64,
 }
 
 impl Failure {
@@ -24,6 +26,7 @@ impl Failure {
             message: message.into(),
             errors: IndexMap::new(),
             body: true,
+            after: 0.0,
         }
     }
 
@@ -38,6 +41,14 @@ impl Failure {
     /// 500: what a handler in PVE dies with.
     pub(crate) fn died(message: impl Into<String>) -> Self {
         Self::new(500, message)
+    }
+
+    /// 500 after a while: something that was waited for in vain, such as a lock.
+    pub(crate) fn timed_out(message: impl Into<String>, seconds: f64) -> Self {
+        Self {
+            after: seconds,
+            ..Self::died(message)
+        }
     }
 
     /// 400 with several parameter errors.

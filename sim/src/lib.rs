@@ -47,6 +47,7 @@ pub use crate::options::{CertificateFiles, Major, Options, StartError};
 pub use crate::scenario::{Durations, Scenario, ScenarioError};
 pub use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 pub use crate::world::faults::{Fault, Moment};
+pub use crate::world::ha::Wanted;
 pub use crate::world::vm::GuestAgent;
 
 /// Starts simulators.
@@ -73,11 +74,11 @@ impl Simulator {
             None => None,
         };
         let control_address = control_listener.as_ref().map(|(_, address)| *address);
-        let sim = simulation::Simulation::new(world, clock);
+        let sim = simulation::Simulation::new(world, clock, identity.clone());
         let control = Control::new(Arc::clone(&sim));
         sim.tracker.spawn(Arc::clone(&sim).publish());
-        sim.tracker
-            .spawn(http::server::serve(Arc::clone(&sim), listener, identity.acceptor));
+        sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));
+        sim.tracker.spawn(http::server::serve(Arc::clone(&sim), listener));
         if let Some((listener, _)) = control_listener {
             sim.tracker
                 .spawn(control::http::serve(Arc::clone(&sim), control.clone(), listener));
@@ -130,12 +131,12 @@ impl Handle {
         self.control_address
     }
 
-    /// SHA-256 of the certificate: `AB:CD:…`, as PVE prints it.
+    /// SHA-256 of the certificate at the start: `AB:CD:…`, as PVE prints it. Later ones: [`Control::fingerprint`].
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The certificate as PEM.
+    /// The certificate at the start as PEM. Later ones: [`Control::certificate_pem`].
     pub fn certificate_pem(&self) -> &str {
         &self.pem
     }

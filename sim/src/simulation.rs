@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::http::tls::Identity;
 use crate::world::World;
 
 /// One running simulator.
@@ -23,11 +24,13 @@ pub(crate) struct Simulation {
     pub(crate) changed: Notify,
     /// Whether every connection is dropped.
     pub(crate) down: watch::Sender<bool>,
+    /// The certificate; a new one ends the connections of the old one.
+    pub(crate) identity: watch::Sender<Identity>,
 }
 
 impl Simulation {
     /// A simulation of a world.
-    pub(crate) fn new(world: World, clock: Clock) -> Arc<Self> {
+    pub(crate) fn new(world: World, clock: Clock, identity: Identity) -> Arc<Self> {
         Arc::new(Self {
             world: Mutex::new(world),
             clock,
@@ -35,6 +38,7 @@ impl Simulation {
             stop: CancellationToken::new(),
             changed: Notify::new(),
             down: watch::Sender::new(false),
+            identity: watch::Sender::new(identity),
         })
     }
 

@@ -17,6 +17,7 @@
 mod access;
 #[cfg(test)]
 mod commands;
+mod failed_jobs;
 #[cfg(test)]
 mod courier;
 #[cfg(test)]

@@ -22,6 +22,7 @@ impl Admin {
                     .any(|permission| permission.plugin == plugin.id)
             });
             PluginView {
+                health: self.parts.reload.health(&plugin.id),
                 products: users.map(|product| product.value.id.to_string()).collect(),
                 id: plugin.id,
                 version: plugin.description.version,

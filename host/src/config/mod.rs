@@ -206,6 +206,7 @@ impl Config {
     pub fn validate(&self) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
         self.server.validate(&mut problems);
+        self.store.validate(&mut problems);
         self.secrets.validate(&mut problems);
         self.mail.validate(&mut problems);
         self.sessions.validate(&mut problems);

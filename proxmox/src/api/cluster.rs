@@ -102,6 +102,19 @@ pub struct NodeResource {
     pub uptime: Option<u64>,
 }
 
+impl VmResource {
+    /// Whether it is on its way to another node. What is asked of it meanwhile is refused, and in the end its
+    /// old node does not know it any more.
+    pub fn is_migrating(&self) -> bool {
+        self.lock == Some(Lock::Migrate)
+    }
+
+    /// Whether high availability manages it: then the end of a start or stop task is not the end of the matter.
+    pub fn is_ha_managed(&self) -> bool {
+        self.hastate.is_some()
+    }
+}
+
 impl NodeResource {
     /// Whether the node takes part in the cluster just now.
     pub fn is_online(&self) -> bool {
@@ -163,6 +176,13 @@ impl Client {
     /// `GET /cluster/resources?type=vm`: VMs only.
     pub async fn vm_resources(&self) -> Result<Vec<VmResource>, Error> {
         Ok(self.fetch_resources(Some("vm")).await?.vms)
+    }
+
+    /// `GET /nodes`: the nodes, and which of them are there.
+    pub async fn node_list(&self) -> Result<Vec<NodeResource>, Error> {
+        let route = Route::get("/nodes");
+        let entries: Vec<Value> = self.call(Class::Read, &route, &Params::new()).await?.data;
+        Ok(lenient::list(entries, "nodes of a cluster"))
     }
 
     async fn fetch_resources(&self, kind: Option<&'static str>) -> Result<Resources, Error> {

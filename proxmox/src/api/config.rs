@@ -13,7 +13,10 @@ use crate::client::Vm;
 use crate::error::Error;
 use crate::id::{SnapshotName, is_config_id};
 use crate::lenient::{Scalar, parse_bool};
-use crate::property::{Agent, BootOrder, Disk, DriveSlot, IpConfig, Net, PropertyString, Vga};
+use crate::property::{
+    Agent, BootOrder, Bus, Disk, DriveSlot, IpConfig, Net, PropertyString, Vga, decode_ssh_keys,
+    encode_ssh_keys,
+};
 use crate::reason::Lock;
 use crate::route::Params;
 use crate::secret::Secret;
@@ -223,6 +226,18 @@ impl VmConfig {
             .collect()
     }
 
+    /// The public keys that cloud-init gives the user.
+    pub fn ssh_keys(&self) -> Vec<String> {
+        decode_ssh_keys(&self.text("sshkeys").unwrap_or_default())
+    }
+
+    /// Volumes that belong to the VM and are not attached.
+    pub fn unused(&self) -> Vec<(DriveSlot, Disk)> {
+        let mut drives = self.drives();
+        drives.retain(|(slot, _)| slot.bus() == Bus::Unused);
+        drives
+    }
+
     /// The sum of the sizes of the guest's disks, bytes; unknown sizes count 0.
     pub fn disk_bytes(&self) -> u64 {
         self.disks()
@@ -256,6 +271,9 @@ pub enum InvalidUpdate {
     /// The mask that PVE shows instead of a password: written back, it would become the password.
     #[error("`{0}` holds the mask of a password, not a password")]
     Mask(String),
+    /// A text that is no public key among the keys.
+    #[error("one of the keys is not a public key such as `ssh-ed25519 AAAA… name`")]
+    SshKeys,
 }
 
 /// A change of a VM's config.
@@ -264,6 +282,7 @@ pub struct ConfigUpdate {
     set: IndexMap<String, String>,
     secrets: IndexMap<String, Secret>,
     delete: Vec<String>,
+    revert: Vec<String>,
     digest: Option<String>,
 }
 
@@ -306,6 +325,45 @@ impl ConfigUpdate {
         Ok(self)
     }
 
+    /// Empties a slot. A disk becomes a detached volume; a detached volume is freed, for good.
+    #[must_use]
+    pub fn delete_slot(mut self, slot: DriveSlot) -> Self {
+        self.delete.push(slot.to_string());
+        self
+    }
+
+    /// Takes back what waits for a key.
+    ///
+    /// # Errors
+    /// See [`InvalidUpdate`].
+    pub fn revert(mut self, key: &str) -> Result<Self, InvalidUpdate> {
+        check_key(key)?;
+        self.revert.push(key.to_owned());
+        Ok(self)
+    }
+
+    /// Puts a disk, a medium or an empty CD drive into a slot.
+    ///
+    /// # Errors
+    /// See [`InvalidUpdate`].
+    pub fn drive(self, slot: DriveSlot, disk: &Disk) -> Result<Self, InvalidUpdate> {
+        self.set(&slot.to_string(), disk)
+    }
+
+    /// Sets the public keys that cloud-init gives the user; none takes the key out.
+    ///
+    /// # Errors
+    /// [`InvalidUpdate::SshKeys`] when one is not a public key.
+    pub fn ssh_keys<K: AsRef<str>>(mut self, keys: &[K]) -> Result<Self, InvalidUpdate> {
+        let encoded = encode_ssh_keys(keys).map_err(|_| InvalidUpdate::SshKeys)?;
+        if encoded.is_empty() {
+            self.delete.push("sshkeys".to_owned());
+        } else {
+            self.set.insert("sshkeys".to_owned(), encoded);
+        }
+        Ok(self)
+    }
+
     /// Lets the change be refused ([`Reason::DigestMismatch`](crate::Reason::DigestMismatch)) unless the
     /// config still has this digest.
     #[must_use]
@@ -316,7 +374,7 @@ impl ConfigUpdate {
 
     /// Whether there is nothing to change. PVE refuses such a call.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.secrets.is_empty() && self.delete.is_empty()
+        self.set.is_empty() && self.secrets.is_empty() && self.delete.is_empty() && self.revert.is_empty()
     }
 
     pub(crate) fn params(&self) -> Params {
@@ -328,7 +386,11 @@ impl ConfigUpdate {
             params = params.secret(key, value);
         }
         let delete = (!self.delete.is_empty()).then(|| self.delete.join(","));
-        params.opt("delete", delete).opt("digest", self.digest.as_ref())
+        let revert = (!self.revert.is_empty()).then(|| self.revert.join(","));
+        params
+            .opt("delete", delete)
+            .opt("revert", revert)
+            .opt("digest", self.digest.as_ref())
     }
 }
 

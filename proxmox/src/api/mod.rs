@@ -9,9 +9,13 @@
 
 pub(crate) mod access;
 pub(crate) mod agent;
+pub(crate) mod change;
+pub(crate) mod clone;
 pub(crate) mod cluster;
 pub(crate) mod config;
+pub(crate) mod firewall;
 pub(crate) mod power;
+pub(crate) mod rrd;
 pub(crate) mod snapshots;
 pub(crate) mod status;
 pub(crate) mod storage;

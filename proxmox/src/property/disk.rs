@@ -110,6 +110,41 @@ impl Disk {
         }
     }
 
+    /// A new empty disk of so many GiB, for a slot of a VM.
+    ///
+    /// # Errors
+    /// When the size is 0, which PVE keeps for copies.
+    pub fn create(storage: &StorageId, gib: u64) -> Result<Self, PropertyError> {
+        if gib == 0 {
+            return Err(PropertyError::Form {
+                key: "size".to_owned(),
+                wanted: "a number above 0",
+            });
+        }
+        let properties = PropertyString::with_default(&format!("{storage}:{gib}"))?;
+        Ok(Self { properties })
+    }
+
+    /// A copy of another volume, such as a template's disk, for a slot of a VM. The copy is a full one and as
+    /// large as its source; PVE does not show the source later.
+    ///
+    /// # Errors
+    /// When the source would break the string.
+    pub fn import(storage: &StorageId, source: &VolumeId) -> Result<Self, PropertyError> {
+        let mut properties = PropertyString::with_default(&format!("{storage}:0"))?;
+        properties.set("import-from", source.as_str())?;
+        Ok(Self { properties })
+    }
+
+    /// A new drive with the cloud-init data, for a slot of a VM.
+    ///
+    /// # Errors
+    /// None that the caller could cause.
+    pub fn cloudinit(storage: &StorageId) -> Result<Self, PropertyError> {
+        let properties = PropertyString::with_default(&format!("{storage}:cloudinit"))?;
+        Ok(Self { properties })
+    }
+
     /// The volume as written: a volume id, `none`, `cdrom` or a path.
     pub fn volume(&self) -> &str {
         let properties = &self.properties;

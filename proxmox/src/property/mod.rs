@@ -11,6 +11,7 @@ mod ipconfig;
 mod net;
 mod size;
 mod slot;
+mod sshkeys;
 mod vga;
 
 pub use agent::Agent;
@@ -20,6 +21,7 @@ pub use ipconfig::{Ip4, Ip6, IpConfig};
 pub use net::{MacAddress, Net};
 pub use size::{format_size, parse_size};
 pub use slot::{Bus, DriveSlot};
+pub use sshkeys::{decode_ssh_keys, encode_ssh_keys, is_public_key};
 pub use vga::Vga;
 
 use std::fmt;

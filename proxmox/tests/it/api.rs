@@ -11,14 +11,14 @@ use portico_proxmox::{
 };
 
 /// A server that has VM 100 on `pve1` and gives one answer to all else.
-async fn serving(reply: Reply) -> (Server, Vm) {
+pub(crate) async fn serving(reply: Reply) -> (Server, Vm) {
     let server = Server::routed(vec![("/cluster/resources", ok(ON_PVE1)), ("", reply.clone())]).await;
     let vm = server.client().vm(vmid());
     (server, vm)
 }
 
 /// The last request's line and body, without the path that all have in common.
-fn last(server: &Server) -> String {
+pub(crate) fn last(server: &Server) -> String {
     let request = server.requests().pop().unwrap();
     let line = request.line.replace("/api2/json/nodes/pve1", "");
     if request.body.is_empty() {
@@ -28,7 +28,7 @@ fn last(server: &Server) -> String {
     }
 }
 
-fn data(json: &str) -> Reply {
+pub(crate) fn data(json: &str) -> Reply {
     ok(&format!(r#"{{"data":{json}}}"#))
 }
 

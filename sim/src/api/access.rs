@@ -1,8 +1,8 @@
-//! Login and rights.
+//! Version, realms and rights.
 
 use serde_json::{Map, Value, json};
 
-use super::{Allow, Answer, Call, Endpoint, Takes};
+use super::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::Property;
 use crate::world::access::Privileges;
@@ -13,11 +13,6 @@ pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::anywhere("GET", "/access/ticket", Allow::World, &[], |_| {
         Ok(Value::Null.into())
     }),
-    Endpoint {
-        token: false,
-        takes: Takes::Only(LOGIN),
-        ..Endpoint::anywhere("POST", "/access/ticket", Allow::World, &[], login)
-    },
     Endpoint::anywhere(
         "GET",
         "/access/permissions",
@@ -25,23 +20,6 @@ pub(super) const ROUTES: &[Endpoint] = &[
         PERMISSIONS,
         permissions,
     ),
-];
-
-const LOGIN: &[Property] = &[
-    Property::text("username").no_longer_than(64),
-    Property::text("password"),
-    Property::text("realm").optional().no_longer_than(32),
-    Property::text("otp").optional(),
-    Property::text("tfa-challenge").optional(),
-    Property::boolean("new-format").optional(),
-    Property::text("path")
-        .optional()
-        .no_longer_than(64)
-        .requires("privs"),
-    Property::text("privs")
-        .optional()
-        .no_longer_than(64)
-        .requires("path"),
 ];
 
 const PERMISSIONS: &[Property] = &[
@@ -62,53 +40,6 @@ fn domains(_: &mut Call<'_>) -> Answer {
         { "realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication", "default": 1 },
         { "realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server" },
     ])
-    .into())
-}
-
-fn login(call: &mut Call<'_>) -> Answer {
-    let refused = || Failure::new(401, "authentication failure");
-    let name = call.params.text("username");
-    let user = match call.params.get("realm") {
-        Some(realm) if !name.contains('@') => format!("{name}@{realm}"),
-        _ => name.to_owned(),
-    };
-    let now = call.sim.clock.seconds();
-    let access = &call.world.access;
-    let password = call.params.text("password");
-    let known = access
-        .users
-        .get(&user)
-        .filter(|known| known.enabled)
-        .ok_or_else(refused)?;
-    let by_ticket = access.ticket_user(password, now).as_deref() == Some(user.as_str());
-    if !by_ticket && known.password.as_deref() != Some(password) {
-        return Err(refused());
-    }
-    let mut cap = Map::new();
-    let roots = [
-        ("vms", "/vms"),
-        ("storage", "/storage"),
-        ("access", "/access"),
-        ("nodes", "/nodes"),
-        ("dc", "/"),
-        ("sdn", "/sdn"),
-        ("mapping", "/mapping"),
-    ];
-    for (name, path) in roots {
-        let had = access
-            .privileges(&user, path)
-            .keys()
-            .map(|p| (p.clone(), Value::from(1)))
-            .collect();
-        cap.insert(name.to_owned(), Value::Object(had));
-    }
-    Ok(json!({
-        "username": user,
-        "ticket": access.ticket(&user, now),
-        "CSRFPreventionToken": access.csrf(&user, now),
-        "clustername": call.world.cluster,
-        "cap": cap,
-    })
     .into())
 }
 

@@ -1,5 +1,7 @@
 //! The cluster as a whole.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{Allow, Answer, Call, Endpoint};
@@ -90,6 +92,9 @@ fn vm_entry(call: &Call<'_>, vm: &Vm) -> Value {
     let pools = &call.world.access.pools;
     if let Some((pool, _)) = pools.iter().find(|(_, members)| members.contains(&vm.vmid)) {
         put("pool", Value::from(pool.clone()));
+    }
+    if let Some(managed) = call.world.ha.get(&vm.vmid) {
+        put("hastate", Value::from(managed.state(vm.run.is_some())));
     }
     let Some(published) = vm.published else {
         put("status", Value::from("unknown"));
@@ -205,16 +210,19 @@ fn status(call: &mut Call<'_>) -> Answer {
     Ok(Value::from(list).into())
 }
 
-/// Recent tasks of all nodes. As in PVE, the filter compares the task's user without its token with the
+/// How many ended tasks each node tells the others of.
+const TOLD: usize = 25;
+
+/// Running and recent tasks of all nodes. As in PVE, the filter compares the task's user without its token with the
 /// caller's whole id: a token without `Sys.Audit` on `/` sees none.
 fn tasks(call: &mut Call<'_>) -> Answer {
     let all = call.may("/", "Sys.Audit");
-    let mine = call
-        .world
-        .tasks
-        .iter()
-        .rev()
-        .filter(|task| all || task.upid.owner().0 == call.who);
-    let list = mine.take(25).map(super::tasks::listed).collect::<Vec<_>>();
-    Ok(Value::from(list).into())
+    let mut told = BTreeMap::new();
+    let recent = call.world.tasks.iter().rev().filter(|task| {
+        let count = told.entry(task.upid.node.as_str()).or_insert(0);
+        *count += usize::from(task.end.is_some());
+        task.end.is_none() || *count <= TOLD
+    });
+    let mine = recent.filter(|task| all || task.upid.owner().0 == call.who);
+    Ok(mine.map(super::tasks::listed).collect::<Value>().into())
 }

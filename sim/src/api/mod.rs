@@ -12,8 +12,16 @@
 
 mod access;
 mod agent;
+mod agent_commands;
+mod clone;
+mod cloudinit;
 mod cluster;
 mod config;
+mod create;
+mod destroy;
+mod disks;
+mod firewall;
+mod login;
 mod nodes;
 mod power;
 mod rrd;
@@ -30,9 +38,12 @@ use serde_json::Value;
 use crate::config::keys::{KEYS, Key};
 use crate::failure::Failure;
 use crate::options::Major;
-use crate::schema::{Params, Property, format};
+use crate::schema::{Params, Property, Raw, format};
 use crate::simulation::Simulation;
 use crate::world::World;
+
+/// Decides whether somebody may make a call, by its unchecked parameters.
+pub(crate) type Judge = fn(&World, &BTreeMap<String, Raw>, &str) -> Result<(), Failure>;
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +56,8 @@ pub(crate) enum Allow {
     On(&'static str, &'static [&'static str]),
     /// The privileges differ between PVE 8 and 9.
     ByMajor(&'static str, &'static [&'static str], &'static [&'static str]),
+    /// More than one object decides, of which some are named by unchecked parameters.
+    Judged(Judge),
 }
 
 /// What an endpoint takes besides the parameters in its path.
@@ -149,7 +162,18 @@ const PATH_PROPERTIES: &[Property] = &[
         .no_longer_than(40),
     Property::text("storage").format(format::storage_id),
     Property::text("upid"),
+    Property::integer("pos").at_least(0),
+    Property::text("name")
+        .pattern(crate::world::firewall::names::is_name)
+        .no_shorter_than(2)
+        .no_longer_than(64),
+    Property::text("cidr").format(cidr_or_alias),
 ];
+
+/// An address, a network, or the name of an alias.
+fn cidr_or_alias(_: &str, text: &str) -> Result<(), String> {
+    crate::world::firewall::values::ip_or_cidr_or_alias(text)
+}
 
 /// What a handler gives back.
 pub(crate) type Answer = Result<Reply, Failure>;
@@ -230,8 +254,15 @@ impl Call<'_> {
 const AREAS: &[&[Endpoint]] = &[
     access::ROUTES,
     agent::ROUTES,
+    agent_commands::ROUTES,
+    clone::ROUTES,
+    cloudinit::ROUTES,
     cluster::ROUTES,
     config::ROUTES,
+    create::ROUTES,
+    destroy::ROUTES,
+    disks::ROUTES,
+    login::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     rrd::ROUTES,
@@ -243,7 +274,7 @@ const AREAS: &[&[Endpoint]] = &[
 
 /// All endpoints.
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    AREAS.iter().flat_map(|area| area.iter())
+    AREAS.iter().chain(firewall::AREAS).flat_map(|area| area.iter())
 }
 
 /// The endpoint of a method and path, with the values of the path's parameters.

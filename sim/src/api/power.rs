@@ -4,8 +4,9 @@ use super::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::units::float_of_signed;
-use crate::work::fork;
 use crate::work::power::{self, Down, Manner};
+use crate::work::{fork, ha};
+use crate::world::ha::Wanted;
 use crate::world::vm::Vm;
 
 const POWER: Allow = Allow::On("/vms/{vmid}", &["VM.PowerMgmt"]);
@@ -137,8 +138,20 @@ fn start(call: &mut Call<'_>) -> Answer {
     }
     let (vmid, skiplock) = (call.vmid(), call.params.flag("skiplock"));
     let node = call.node();
+    if call.world.ha.contains_key(&vmid) {
+        return ask_ha(call, "hastart", Wanted::Started, None);
+    }
     let upid = fork(call.sim, call.world, &node, "qmstart", vmid, call.who, |worker| {
         power::start(worker, vmid, skiplock)
+    });
+    Ok(upid.into())
+}
+
+/// A managed VM is started and stopped by high availability: the task only tells it.
+fn ask_ha(call: &mut Call<'_>, kind: &str, wanted: Wanted, patience: Option<f64>) -> Answer {
+    let (node, vmid) = (call.node(), call.vmid());
+    let upid = fork(call.sim, call.world, &node, kind, vmid, call.who, |worker| {
+        ha::request(worker, vmid, wanted, patience)
     });
     Ok(upid.into())
 }
@@ -154,6 +167,9 @@ fn bring_down(call: &mut Call<'_>, kind: &str, how: Down) -> Answer {
 fn stop(call: &mut Call<'_>) -> Answer {
     call.root_only("skiplock")?;
     call.root_only("keepActive")?;
+    if call.world.ha.contains_key(&call.vmid()) {
+        return ask_ha(call, "hastop", Wanted::Stopped, Some(0.0));
+    }
     let how = Down {
         timeout: timeout(call),
         skiplock: call.params.flag("skiplock"),
@@ -173,6 +189,10 @@ fn shutdown(call: &mut Call<'_>) -> Answer {
         .is_ok_and(|vm| vm.qmp_status() == "paused");
     if paused && !force {
         return Err(Failure::died("VM is paused - cannot shutdown"));
+    }
+    if call.world.ha.contains_key(&call.vmid()) {
+        let patience = timeout(call);
+        return ask_ha(call, "hastop", Wanted::Stopped, patience);
     }
     let how = Down {
         manner: match (paused, force) {

@@ -118,7 +118,8 @@ fn list(call: &mut Call<'_>) -> Answer {
         .tasks
         .iter()
         .rev()
-        .filter(|task| task.upid.node == node && (all || owns(task, call.who)) && wanted(task, &call.params))
+        .filter(|task| task.upid.node == node && call.world.tasks.is_listed(task))
+        .filter(|task| (all || owns(task, call.who)) && wanted(task, &call.params))
         .collect::<Vec<_>>();
     let (start, limit) = window(&call.params);
     let page = seen
@@ -146,8 +147,13 @@ fn window(params: &Params) -> (usize, usize) {
     (number("start", 0), if limit == 0 { usize::MAX } else { limit })
 }
 
-/// The task in the path, if the caller owns it or has the privilege on its node.
+/// The task in the path, which must be there.
 fn task<'a>(call: &'a Call<'_>, privilege: &str) -> Result<&'a Task, Failure> {
+    found(call, privilege)?.ok_or_else(|| Failure::parameter("upid", "no such task"))
+}
+
+/// The task in the path, if the caller owns it or has the privilege on its node; none if it is forgotten.
+fn found<'a>(call: &'a Call<'_>, privilege: &str) -> Result<Option<&'a Task>, Failure> {
     let text = call.params.text("upid");
     let Some(upid) = Upid::parse(text) else {
         return Err(Failure::parameter("upid", "unable to parse worker upid"));
@@ -162,7 +168,7 @@ fn task<'a>(call: &'a Call<'_>, privilege: &str) -> Result<&'a Task, Failure> {
     if !own && !call.may(&path, privilege) {
         return Err(Failure::forbidden(&format!("{path}, {privilege}")));
     }
-    task.ok_or_else(|| Failure::parameter("upid", "no such task"))
+    Ok(task)
 }
 
 fn index(_: &mut Call<'_>) -> Answer {
@@ -193,7 +199,14 @@ fn status(call: &mut Call<'_>) -> Answer {
 }
 
 fn log(call: &mut Call<'_>) -> Answer {
-    let task = task(call, "Sys.Audit")?;
+    let Some(task) = found(call, "Sys.Audit")? else {
+        // PVE looks for a file, and tells of its absence in the place of the log.
+        let line = "unable to open file - No such file or directory";
+        return Ok(Reply {
+            total: Some(1),
+            ..json!([{ "n": 1, "t": line }]).into()
+        });
+    };
     let (start, limit) = window(&call.params);
     let total = task.log.len();
     let lines = task.log.iter().enumerate().skip(start).take(limit);

@@ -190,7 +190,11 @@ fn current(call: &mut Call<'_>) -> Answer {
     let sample = vm.sample(now);
     let mut out = basics(vm, sample, call.major());
     details(vm, sample, &mut out);
-    out.insert("ha".to_owned(), json!({ "managed": 0 }));
+    let ha = match call.world.ha.get(&vm.vmid) {
+        Some(managed) => json!({ "managed": 1, "state": managed.state(vm.run.is_some()) }),
+        None => json!({ "managed": 0 }),
+    };
+    out.insert("ha".to_owned(), ha);
     if vm.agent_enabled() {
         out.insert("agent".to_owned(), Value::from(1));
     }

@@ -73,6 +73,11 @@ pub(crate) fn memory_mib(text: &str) -> u64 {
         .unwrap_or(512)
 }
 
+/// The parts of an `ipconfigN` text.
+pub(crate) fn ipconfig_parts(text: &str) -> crate::schema::property_string::Parts {
+    IPCONFIG.parse("ipconfig", text).unwrap_or_default()
+}
+
 /// The address without its prefix of an `ipconfigN` part (`ip` or `ip6`).
 pub(crate) fn address_of(text: &str, part: &str) -> Option<(String, u8)> {
     let parts = IPCONFIG.parse("ipconfig", text).ok()?;

@@ -207,6 +207,11 @@ impl Drive {
         self.parts.insert(part.to_owned(), value);
     }
 
+    /// Takes a part out.
+    pub(crate) fn unset(&mut self, part: &str) {
+        self.parts.remove(part);
+    }
+
     /// Whether it is a CD drive (a cloud-init drive is one too).
     pub(crate) fn is_cdrom(&self) -> bool {
         self.get("media") == Some("cdrom")

@@ -210,6 +210,69 @@ pub(crate) const KEYS: &[Key] = &[
     key(text("watchdog"), Hardware, Cold),
 ];
 
+/// The keys of disks that a call can name.
+pub(crate) const DISKS: &[&str] = &[
+    "ide0",
+    "ide1",
+    "ide2",
+    "ide3",
+    "scsi0",
+    "scsi1",
+    "scsi2",
+    "scsi3",
+    "scsi4",
+    "scsi5",
+    "scsi6",
+    "scsi7",
+    "scsi8",
+    "scsi9",
+    "scsi10",
+    "scsi11",
+    "scsi12",
+    "scsi13",
+    "scsi14",
+    "scsi15",
+    "scsi16",
+    "scsi17",
+    "scsi18",
+    "scsi19",
+    "scsi20",
+    "scsi21",
+    "scsi22",
+    "scsi23",
+    "scsi24",
+    "scsi25",
+    "scsi26",
+    "scsi27",
+    "scsi28",
+    "scsi29",
+    "scsi30",
+    "virtio0",
+    "virtio1",
+    "virtio2",
+    "virtio3",
+    "virtio4",
+    "virtio5",
+    "virtio6",
+    "virtio7",
+    "virtio8",
+    "virtio9",
+    "virtio10",
+    "virtio11",
+    "virtio12",
+    "virtio13",
+    "virtio14",
+    "virtio15",
+    "sata0",
+    "sata1",
+    "sata2",
+    "sata3",
+    "sata4",
+    "sata5",
+    "efidisk0",
+    "tpmstate0",
+];
+
 /// The entry of a key.
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.property.covers(name))
@@ -229,6 +292,11 @@ pub(crate) fn is_drive(name: &str) -> bool {
         name.strip_prefix(family)
             .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
     })
+}
+
+/// Whether the cloud-init image is made of this key, among others.
+pub(crate) fn is_seed(name: &str) -> bool {
+    name == "name" || find(name).is_some_and(|key| key.area == Area::Cloudinit)
 }
 
 /// Whether a key may hold a volume that belongs to the VM.

@@ -2,7 +2,8 @@
 //!
 //! [`keys`] lists every key with its type, the privilege that changes it and whether a running VM takes the
 //! change at once. [`drive`], [`network`] and [`cloudinit`] know the property strings of each area.
-//! [`update`] applies a change as `PUT …/config` does.
+//! [`update`] applies a change as `PUT …/config` does, `prepare` makes its values ready, `sshkeys` checks
+//! public keys, [`seed`] writes what cloud-init reads.
 //!
 //! Not here: snapshots (`world::vm`), which keep copies of sections, and the endpoints (`api::config`).
 
@@ -10,6 +11,9 @@ pub(crate) mod cloudinit;
 pub(crate) mod drive;
 pub(crate) mod keys;
 pub(crate) mod network;
+mod prepare;
+pub(crate) mod seed;
+mod sshkeys;
 pub(crate) mod update;
 
 use std::collections::BTreeMap;

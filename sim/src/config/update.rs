@@ -6,17 +6,16 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use sha2::{Digest as _, Sha256};
 
 use super::drive::Drive;
 use super::keys::{self, Area, Plug};
 use super::network::Network;
-use super::{Section, size_text, stored};
+use super::prepare::prepared;
+use super::{Section, sshkeys, stored};
 use crate::failure::Failure;
 use crate::schema::{Params, format};
 use crate::world::World;
 use crate::world::counters::Effect;
-use crate::world::storage::Volume;
 use crate::world::vm::Vm;
 
 /// Parameters of the call that are no keys of the configuration.
@@ -31,6 +30,9 @@ const CALL_PARAMETERS: &[&str] = &[
     "background_delay",
     "import-working-storage",
 ];
+
+/// What a change without any key is answered.
+const NOTHING_ASKED: &str = "no options specified";
 
 /// A change that was asked for.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +70,7 @@ impl Change {
             change.set.insert(key.to_owned(), value.to_owned());
         }
         if change.set.is_empty() && change.delete.is_empty() && change.revert.is_empty() {
-            return Err(Failure::died("no options specified"));
+            return Err(Failure::died(NOTHING_ASKED));
         }
         for (parameter, keys) in [("delete", &change.delete), ("revert", &change.revert)] {
             for key in keys {
@@ -89,9 +91,7 @@ impl Change {
                 }
                 Ok(text) => {
                     let drive = keys::is_drive(key).then(|| Drive::parse(key, value)).flatten();
-                    let iso = drive.filter(|d| d.file().contains(":iso/") && !d.is_cdrom());
-                    if iso.is_some() {
-                        let reason = "explicit 'media=cdrom' is required for iso images";
+                    if let Some(reason) = drive.as_ref().and_then(misuse) {
                         errors.insert(key.clone(), reason.to_owned());
                     }
                     // `import-from` is not stored, but the change must still know of it.
@@ -101,20 +101,64 @@ impl Change {
                 }
             }
         }
-        if errors.is_empty() {
-            Ok(change)
-        } else {
-            Err(Failure::invalid(errors))
+        if !errors.is_empty() {
+            return Err(Failure::invalid(errors));
         }
+        if let Some(keys) = change.set.get("sshkeys") {
+            sshkeys::validate(keys)?;
+        }
+        Ok(change)
+    }
+
+    /// The parameters of a call that makes a VM: every key, and nothing of what only a change can do.
+    pub(crate) fn for_new(params: &Params, own: &[&str], who: &str) -> Result<Self, Failure> {
+        let only_keys = params.without(own);
+        match Self::read(&only_keys, who) {
+            // A VM may be made without saying anything of it.
+            Err(failure) if failure.message == NOTHING_ASKED => Ok(Self::default()),
+            outcome => outcome,
+        }
+    }
+
+    /// The keys that are set, with their values as they came.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.set.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Sets one more key.
+    pub(crate) fn set(&mut self, key: &str, value: String) {
+        self.set.insert(key.to_owned(), value);
+    }
+
+    /// The drives that copy another volume: key and source.
+    pub(crate) fn imports(&self) -> impl Iterator<Item = (&str, String)> {
+        self.sets().filter_map(|(key, value)| {
+            let drive = keys::holds_volume(key).then(|| Drive::parse(key, value))??;
+            Some((key, drive.get("import-from")?.to_owned()))
+        })
     }
 
     /// Whether `who` may make this change.
     pub(crate) fn permitted(&self, world: &World, vmid: u32, who: &str) -> Result<(), Failure> {
+        self.permitted_in(world, vmid, None, who)
+    }
+
+    /// The same for a VM that is made, where rights on the pool it goes to count too.
+    pub(crate) fn permitted_in(
+        &self,
+        world: &World,
+        vmid: u32,
+        pool: Option<&str>,
+        who: &str,
+    ) -> Result<(), Failure> {
         let path = format!("/vms/{vmid}");
+        let pool = pool.map(|pool| format!("/pool/{pool}"));
         let vm = world.vms.get(&vmid);
         let old = |key: &str| vm.and_then(|vm| Drive::parse(key, vm.get(key)?));
         let require = |path: &str, any: &[&str]| {
-            if any.iter().any(|privilege| world.access.may(who, path, privilege)) {
+            let on = |path: &str| any.iter().any(|privilege| world.access.may(who, path, privilege));
+            let by_pool = || path.starts_with("/vms/") && pool.as_deref().is_some_and(on);
+            if on(path) || by_pool() {
                 Ok(())
             } else {
                 Err(Failure::forbidden(&format!("{path}, {}", any.join("|"))))
@@ -162,6 +206,9 @@ impl Change {
                     &["Datastore.AllocateSpace"]
                 };
                 require(&format!("/storage/{storage}"), any)?;
+                if let Some(source) = drive.get("import-from") {
+                    may_import(world, key, source, &require, who)?;
+                }
             }
             if let Ok(device) = Network::parse(key, value)
                 && key.starts_with("net")
@@ -198,25 +245,39 @@ pub(crate) fn apply(
     change.timely(world.vm(node, vmid)?)?;
     let mut ready = BTreeMap::new();
     for (key, value) in &change.set {
-        ready.insert(key.clone(), prepared(world, node, vmid, key, value, now)?);
+        match prepared(world, node, vmid, key, value, now) {
+            Ok(value) => ready.insert(key.clone(), value),
+            Err(failure) => {
+                // What was made for keys before this one is in nobody's configuration.
+                unmake(world, node, vmid, &ready);
+                return Err(failure);
+            }
+        };
     }
     let mut warnings = Vec::new();
     let mut freed = Vec::new();
     let vm = world.vm_mut(node, vmid)?;
     let protected = vm.get("protection") == Some("1");
     for key in &change.revert {
-        vm.pending.remove(key);
+        shelve_pending(vm, key);
         vm.pending_delete.remove(key);
     }
     for key in &change.delete {
-        vm.pending.remove(key);
-        if let Some(text) = vm.config.get(key) {
+        shelve_pending(vm, key);
+        if let Some(text) = vm.config.get(key).cloned() {
             if key.starts_with("unused") {
                 if protected {
                     let text = format!("can't remove unused disk '{text}' - protection mode enabled");
                     return Err(Failure::died(text));
                 }
+                if kept_by_snapshot(vm, &text) {
+                    let text = format!("unable to delete '{text}' - volume is still in use (snapshot?)");
+                    return Err(Failure::died(text));
+                }
                 freed.extend(vm.config.remove(key));
+            } else if protected && keys::is_drive(key) && !is_cdrom(key, &text) {
+                let text = format!("can't remove drive '{key}' - protection mode enabled");
+                return Err(Failure::died(text));
             } else {
                 vm.pending_delete.insert(key.clone());
             }
@@ -233,6 +294,9 @@ pub(crate) fn apply(
     settle(vm, change.force, &mut freed);
     for volid in freed {
         world.remove_volume(volid.split(',').next().unwrap_or_default());
+    }
+    for (key, _) in change.imports() {
+        world.counters.effect(Effect::Imported, vmid, Some(key));
     }
     world.counters.effect(Effect::ConfigChanged, vmid, None);
     Ok(warnings)
@@ -263,6 +327,90 @@ fn settle(vm: &mut Vm, force: bool, freed: &mut Vec<String>) {
             if let Some(old) = before.filter(|old| file_of(&key, old) != file_of(&key, &value)) {
                 put_aside(vm, &key, &old, false, freed);
             }
+        }
+    }
+}
+
+/// What is wrong with a drive that could be read.
+fn misuse(drive: &Drive) -> Option<&'static str> {
+    if drive.file().contains(":iso/") && !drive.is_cdrom() {
+        return Some("explicit 'media=cdrom' is required for iso images");
+    }
+    let size = drive.file().split_once(':').map(|(_, size)| size);
+    let empty = size.and_then(|size| size.parse::<f64>().ok()) == Some(0.0);
+    (drive.has("import-from") && !empty)
+        .then_some("'import-from' requires special syntax - use <storage ID>:0,import-from=<source>")
+}
+
+/// Whether `who` may copy a volume into a disk: one of a VM needs `VM.Clone` on that VM.
+fn may_import(
+    world: &World,
+    key: &str,
+    source: &str,
+    require: &impl Fn(&str, &[&str]) -> Result<(), Failure>,
+    who: &str,
+) -> Result<(), Failure> {
+    let Some((storage, _)) = source.split_once(':') else {
+        return if who == "root@pam" {
+            Ok(())
+        } else {
+            Err(Failure::died("Only root can pass arbitrary filesystem paths."))
+        };
+    };
+    let volumes = world.storages.get(storage).map(|storage| &storage.volumes);
+    let Some(volume) = volumes
+        .into_iter()
+        .flatten()
+        .find(|volume| volume.volid == source)
+    else {
+        return Ok(());
+    };
+    match (volume.content.as_str(), volume.vmid) {
+        ("images", Some(owner)) => require(&format!("/vms/{owner}"), &["VM.Clone"]),
+        ("images" | "import", _) => require(
+            &format!("/storage/{storage}"),
+            &["Datastore.Audit", "Datastore.AllocateSpace"],
+        ),
+        (kind, _) => Err(Failure::parameter(
+            key,
+            format!("{source} has wrong type '{kind}' - not an image"),
+        )),
+    }
+}
+
+fn is_cdrom(key: &str, text: &str) -> bool {
+    Drive::parse(key, text).is_some_and(|drive| drive.is_cdrom())
+}
+
+/// Whether a snapshot still has a volume in one of its drives.
+fn kept_by_snapshot(vm: &Vm, volid: &str) -> bool {
+    let volid = volid.split(',').next().unwrap_or_default();
+    vm.snapshots.values().any(|snapshot| {
+        crate::world::vm::drives_of(&snapshot.section).any(|(_, drive)| drive.file() == volid)
+    })
+}
+
+/// Forgets a pending value; a disk that was made for it becomes an unused one.
+fn shelve_pending(vm: &mut Vm, key: &str) {
+    if let Some(text) = vm.pending.remove(key)
+        && file_of(key, &text) != vm.get(key).and_then(|text| file_of(key, text))
+    {
+        put_aside(vm, key, &text, false, &mut Vec::new());
+    }
+}
+
+/// Frees the volumes that were made for values which are not used after all.
+fn unmake(world: &mut World, node: &str, vmid: u32, ready: &BTreeMap<String, String>) {
+    for (key, value) in ready.iter().filter(|(key, _)| keys::holds_volume(key)) {
+        let Some(made) = file_of(key, value) else { continue };
+        let had = world.vm(node, vmid).is_ok_and(|vm| {
+            [&vm.config, &vm.pending]
+                .into_iter()
+                .flatten()
+                .any(|(key, value)| keys::holds_volume(key) && file_of(key, value).as_ref() == Some(&made))
+        });
+        if !had && made.contains(&format!("vm-{vmid}-")) {
+            world.remove_volume(&made);
         }
     }
 }
@@ -342,127 +490,4 @@ fn goes_at_once(vm: &Vm, key: &str, value: Option<&str>) -> bool {
             }
         }
     }
-}
-
-/// The value as it will be stored: new volumes made, MAC addresses chosen, passwords hashed.
-fn prepared(
-    world: &mut World,
-    node: &str,
-    vmid: u32,
-    key: &str,
-    value: &str,
-    now: i64,
-) -> Result<String, Failure> {
-    if key == "cipassword" {
-        let vm = world.vm(node, vmid)?;
-        let windows = vm.get("ostype").is_some_and(|os| os.starts_with('w'));
-        let hashed = ["$1$", "$5$", "$6$", "$2a$"]
-            .iter()
-            .any(|prefix| value.starts_with(prefix));
-        return Ok(if windows || hashed {
-            value.to_owned()
-        } else {
-            hashed_password(vmid, value)
-        });
-    }
-    if key.starts_with("net")
-        && let Ok(mut device) = Network::parse(key, value)
-    {
-        if device.mac().is_none() {
-            let kept = world
-                .vm(node, vmid)?
-                .get(key)
-                .and_then(|old| Network::parse(key, old).ok());
-            let mac = kept.and_then(|old| old.mac().map(str::to_owned));
-            device.set_mac(mac.unwrap_or_else(|| crate::scenario::generated_mac(u64::from(vmid), key)));
-        }
-        return Ok(device.print());
-    }
-    if !keys::is_drive(key) {
-        return Ok(stored(key, value)?);
-    }
-    let Some(drive) = Drive::parse(key, value) else {
-        return Err(Failure::parameter(key, "unable to parse drive options"));
-    };
-    if drive.has("import-from") {
-        return Err(Failure::died("import-from is not simulated"));
-    }
-    placed(world, node, vmid, key, drive, now).map(|drive| drive.print())
-}
-
-/// Finds or makes the volume of a drive.
-fn placed(
-    world: &mut World,
-    node: &str,
-    vmid: u32,
-    key: &str,
-    mut drive: Drive,
-    now: i64,
-) -> Result<Drive, Failure> {
-    let file = drive.file().to_owned();
-    let Some((id, rest)) = file.split_once(':') else {
-        return Ok(drive);
-    };
-    let before = world
-        .vm(node, vmid)?
-        .get(key)
-        .and_then(|text| Drive::parse(key, text));
-    let Some(storage) = world.storages.get_mut(id).filter(|s| s.on(node) && s.enabled) else {
-        return Err(Failure::died(format!("storage '{id}' does not exist")));
-    };
-    let new_size = match rest {
-        "cloudinit" => Some(4 << 20),
-        digits => digits
-            .parse::<f64>()
-            .ok()
-            .map(|gib| crate::units::whole(gib * f64::from(1 << 30))),
-    };
-    let Some(size) = new_size else {
-        if before.is_none_or(|old| old.file() != file) {
-            let Some(volume) = storage.volumes_on(node).find(|volume| volume.volid == file) else {
-                return Err(Failure::died(format!("volume '{file}' does not exist")));
-            };
-            drive.set("size", size_text(volume.size));
-        }
-        return Ok(drive);
-    };
-    let ending = if storage.kind.is_files() { ".qcow2" } else { "" };
-    let folder = if storage.kind.is_files() {
-        format!("{vmid}/")
-    } else {
-        String::new()
-    };
-    let taken = |volid: &str| storage.volumes_on(node).any(|volume| volume.volid == volid);
-    let volid = if rest == "cloudinit" {
-        drive.set("media", "cdrom".to_owned());
-        format!("{id}:{folder}vm-{vmid}-cloudinit{ending}")
-    } else {
-        let names = (0..1000).map(|n| format!("{id}:{folder}vm-{vmid}-disk-{n}{ending}"));
-        names.into_iter().find(|volid| !taken(volid)).unwrap_or_default()
-    };
-    let volume = Volume {
-        volid: volid.clone(),
-        content: "images".to_owned(),
-        format: storage.format_of(&volid).to_owned(),
-        size,
-        ctime: now,
-        vmid: Some(vmid),
-        notes: None,
-        protected: false,
-        node: (!storage.shared).then(|| node.to_owned()),
-    };
-    storage.volumes.push(volume);
-    drive.set_file(volid);
-    drive.set("size", size_text(size));
-    Ok(drive)
-}
-
-/// A stand-in for crypt(3): of the same form, not reversible, not the password.
-fn hashed_password(vmid: u32, password: &str) -> String {
-    use base64::Engine as _;
-    let digest = Sha256::digest(format!("{vmid}:{password}"));
-    format!(
-        "$5$pvesim{vmid}${}",
-        base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest)
-    )
 }

@@ -119,6 +119,9 @@ fn handle(control: &Control, method: &str, path: &str, query: &str, body: &[u8])
             Some(vm) => shown(&vm),
             None => Err((StatusCode::NOT_FOUND, format!("there is no VM {vmid}"))),
         },
+        ("GET", ["certificate"]) => {
+            shown(&json!({ "sha256": control.fingerprint(), "pem": control.certificate_pem() }))
+        }
         ("GET", ["tasks"]) => shown(&control.tasks()),
         _ => Err((
             StatusCode::NOT_FOUND,

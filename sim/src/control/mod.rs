@@ -11,9 +11,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use self::view::{TaskView, VmView};
+use crate::http::tls;
 use crate::simulation::Simulation;
+use crate::work::fork;
+use crate::work::migrate::migrate;
 use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 use crate::world::faults::Fault;
+use crate::world::ha::{Managed, Wanted};
 use crate::world::vm::GuestAgent;
 
 /// A change of the cluster's state from outside, as an administrator or fate would make it.
@@ -89,6 +93,26 @@ pub enum Action {
         /// Where to.
         node: String,
     },
+    /// Migrates a VM as an administrator does: a task `qmigrate` with the lock `migrate`, then the configuration
+    /// is on the other node.
+    MigrateVm {
+        /// The VM.
+        vmid: u32,
+        /// Where to.
+        node: String,
+    },
+    /// Puts a VM under high availability, or takes it out.
+    SetHa {
+        /// The VM.
+        vmid: u32,
+        /// The state it shall be in; none takes it out.
+        #[serde(default)]
+        wanted: Option<Wanted>,
+    },
+    /// Serves a new self-signed certificate from now on; connections end, as when pveproxy restarts.
+    RenewCertificate,
+    /// Replaces the key that signs tickets, as PVE does every day: tickets live through one change, not two.
+    RotateAuthKeys,
     /// Lets stuck tasks go on.
     ReleaseStuckTasks,
     /// Lets the cluster's clock be ahead of the true time.
@@ -111,10 +135,13 @@ pub enum ControlError {
     /// There is no such token.
     #[error("there is no token `{0}`")]
     NoToken(String),
+    /// The system refused a new certificate.
+    #[error("there is no new certificate: {0}")]
+    NoCertificate(String),
 }
 
 /// The configuration file locks that are held from outside.
-type Guards = std::collections::BTreeMap<u32, tokio::sync::OwnedMutexGuard<()>>;
+type Guards = std::collections::BTreeMap<u32, tokio::sync::OwnedRwLockWriteGuard<()>>;
 
 /// Typed access to a running simulator from the process that runs it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -218,10 +245,13 @@ impl Control {
         let now = self.sim.clock.now();
         match action {
             Action::HoldFlock { vmid, held } => return self.hold_flock(vmid, held),
+            Action::MigrateVm { vmid, node } => return self.migrate(vmid, node),
+            Action::SetHa { vmid, wanted } => return self.set_ha(vmid, wanted),
             Action::SetApiDown { down } => {
                 self.sim.down.send_replace(down);
                 return Ok(());
             }
+            Action::RenewCertificate => return self.renew_certificate(),
             Action::SetClockSkew { seconds } => {
                 self.sim.clock.set_skew(seconds);
                 return Ok(());
@@ -245,6 +275,7 @@ impl Control {
                 known.online = online;
                 for vm in world.vms.values_mut().filter(|vm| vm.node == node) {
                     vm.published = None;
+                    vm.set_seen(online, now);
                     if online {
                         vm.publish(now);
                     }
@@ -275,6 +306,7 @@ impl Control {
             }
             Action::RemoveVm { vmid } => {
                 world.vms.remove(&vmid).ok_or(ControlError::NoVm(vmid))?;
+                world.firewall.remove(vmid);
                 for storage in world.storages.values_mut() {
                     storage
                         .volumes
@@ -285,27 +317,74 @@ impl Control {
                 if !world.nodes.contains_key(&node) {
                     return Err(ControlError::NoNode(node));
                 }
-                world
-                    .vms
-                    .get_mut(&vmid)
-                    .ok_or(ControlError::NoVm(vmid))?
-                    .node
-                    .clone_from(&node);
-                let volumes = world
-                    .storages
-                    .values_mut()
-                    .flat_map(|storage| &mut storage.volumes);
-                for volume in volumes.filter(|v| v.vmid == Some(vmid) && v.node.is_some()) {
-                    volume.node = Some(node.clone());
+                if !world.vms.contains_key(&vmid) {
+                    return Err(ControlError::NoVm(vmid));
                 }
+                world.move_vm(vmid, &node);
             }
+            Action::RotateAuthKeys => world.access.rotations += 1,
             Action::ReleaseStuckTasks => {
                 world.releases += 1;
                 self.sim.changed.notify_waiters();
             }
-            Action::HoldFlock { .. } | Action::SetApiDown { .. } | Action::SetClockSkew { .. } => {}
+            // Done above.
+            Action::HoldFlock { .. }
+            | Action::MigrateVm { .. }
+            | Action::SetHa { .. }
+            | Action::RenewCertificate
+            | Action::SetApiDown { .. }
+            | Action::SetClockSkew { .. } => {}
         }
         Ok(())
+    }
+
+    fn migrate(&self, vmid: u32, target: String) -> Result<(), ControlError> {
+        let mut world = self.sim.world();
+        if !world.nodes.contains_key(&target) {
+            return Err(ControlError::NoNode(target));
+        }
+        let vm = world.vms.get(&vmid).ok_or(ControlError::NoVm(vmid))?;
+        let from = vm.node.clone();
+        fork(
+            &self.sim,
+            &mut world,
+            &from,
+            "qmigrate",
+            vmid,
+            "root@pam",
+            |worker| migrate(worker, vmid, target),
+        );
+        Ok(())
+    }
+
+    fn set_ha(&self, vmid: u32, wanted: Option<Wanted>) -> Result<(), ControlError> {
+        let mut world = self.sim.world();
+        if !world.vms.contains_key(&vmid) {
+            return Err(ControlError::NoVm(vmid));
+        }
+        match wanted {
+            Some(wanted) => world.ha.insert(vmid, Managed::new(wanted)),
+            None => world.ha.remove(&vmid),
+        };
+        Ok(())
+    }
+
+    fn renew_certificate(&self) -> Result<(), ControlError> {
+        let nodes = self.sim.world().nodes.keys().cloned().collect::<Vec<_>>();
+        let identity =
+            tls::renewed(&nodes).map_err(|error| ControlError::NoCertificate(error.to_string()))?;
+        self.sim.identity.send_replace(identity);
+        Ok(())
+    }
+
+    /// SHA-256 of the certificate that is served now: `AB:CD:…`, as PVE prints it.
+    pub fn fingerprint(&self) -> String {
+        self.sim.identity.borrow().fingerprint.clone()
+    }
+
+    /// The certificate that is served now, as PEM.
+    pub fn certificate_pem(&self) -> String {
+        self.sim.identity.borrow().pem.clone()
     }
 
     fn hold_flock(&self, vmid: u32, held: bool) -> Result<(), ControlError> {
@@ -318,7 +397,7 @@ impl Control {
         if held {
             // When a task has the lock just now, that task holds it instead: the writers see no difference.
             if let (std::collections::btree_map::Entry::Vacant(place), Ok(guard)) =
-                (guards.entry(vmid), lock.try_lock_owned())
+                (guards.entry(vmid), lock.try_write_owned())
             {
                 place.insert(guard);
             }

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use serde_json::{Map, Value};
 
+use super::compression;
 use super::params::{self, Given};
 use crate::api::{self, Allow, Call, Endpoint, Reply};
 use crate::failure::Failure;
@@ -24,6 +25,7 @@ use crate::schema::{self, Raw};
 use crate::simulation::Simulation;
 use crate::work::{flock_patience, flock_refusal};
 use crate::world::World;
+use crate::world::access::Ticket;
 use crate::world::counters::RequestRecord;
 use crate::world::faults::{Moment, Target};
 
@@ -37,8 +39,32 @@ const AUTH_DELAY: f64 = 3.0;
 #[error("the connection was cut by an injected fault")]
 pub(crate) struct Cut;
 
+/// The form of answers that a path asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Refusals have their status.
+    Json,
+    /// Refusals of handlers are successes that tell of their failure, for the web interface.
+    ExtJs,
+}
+
+impl Format {
+    /// The form, if the path is one of the API, and the rest of the path.
+    fn of(path: &str) -> (Option<Self>, &str) {
+        for (prefix, format) in [("/api2/json", Self::Json), ("/api2/extjs", Self::ExtJs)] {
+            if let Some(rest) = path.strip_prefix(prefix)
+                && (rest.is_empty() || rest.starts_with('/'))
+            {
+                return (Some(format), rest);
+            }
+        }
+        (None, path)
+    }
+}
+
 /// A request, taken apart.
 struct Asked {
+    format: Option<Format>,
     method: String,
     path: String,
     query: Option<String>,
@@ -52,11 +78,11 @@ impl Asked {
     async fn read(request: Request<Incoming>) -> Self {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
-        let route = path
-            .strip_prefix("/api2/json")
-            .and_then(|rest| api::find(parts.method.as_str(), rest));
+        let (format, rest) = Format::of(&path);
+        let route = format.and_then(|_| api::find(parts.method.as_str(), rest));
         let collected = Limited::new(body, MAX_BODY).collect().await;
         Self {
+            format,
             method: parts.method.as_str().to_owned(),
             query: parts.uri.query().map(str::to_owned),
             too_large: collected.is_err(),
@@ -123,8 +149,13 @@ pub(crate) async fn answer(
         return Err(Cut);
     }
     let outcome = decide(&sim, &asked, &mut record.user).await;
-    if outcome.as_ref().is_err_and(|failure| failure.status == 401) {
-        tokio::time::sleep(sim.clock.real(AUTH_DELAY)).await;
+    let delay = match &outcome {
+        Err(failure) if failure.status == 401 => AUTH_DELAY,
+        Err(failure) => failure.after,
+        Ok(_) => 0.0,
+    };
+    if delay > 0.0 {
+        tokio::time::sleep(sim.clock.real(delay)).await;
     }
     if sim.world().faults.cut(asked.target(), Moment::AfterEffect) {
         sim.world().counters.request(record);
@@ -135,15 +166,20 @@ pub(crate) async fn answer(
         .as_ref()
         .map_or_else(|failure| failure.reason().to_owned(), |_| "OK".to_owned());
     sim.world().counters.request(record);
-    Ok(match outcome {
-        Ok(reply) => succeeded(&reply),
-        Err(failure) => refused(&failure),
-    })
+    let response = match (outcome, asked.format) {
+        (Ok(reply), Some(Format::ExtJs)) => told(&reply),
+        (Ok(reply), _) => succeeded(&reply),
+        (Err(failure), Some(Format::ExtJs)) if failure.body => told_of(&failure),
+        (Err(failure), _) => refused(&failure),
+    };
+    let accepted = asked.header("accept-encoding").unwrap_or_default();
+    Ok(compression::compress(response, accepted).map(Full::new))
 }
 
 async fn decide(sim: &Arc<Simulation>, asked: &Asked, user: &mut Option<String>) -> Result<Reply, Failure> {
     let unsafe_method = asked.method != "GET";
-    if !asked.path.starts_with("/api2/json/") && asked.path != "/api2/json" {
+    let (format, rest) = Format::of(&asked.path);
+    if format.is_none() {
         return Err(Failure::bare(501, "no such uri"));
     }
     if !["GET", "POST", "PUT", "DELETE"].contains(&asked.method.as_str()) {
@@ -159,8 +195,8 @@ async fn decide(sim: &Arc<Simulation>, asked: &Asked, user: &mut Option<String>)
         return Err(Failure::bare(501, "for data too large"));
     }
     let open = matches!(
-        (asked.method.as_str(), asked.path.as_str()),
-        ("GET", "/api2/json/access/domains") | ("GET" | "POST", "/api2/json/access/ticket")
+        (asked.method.as_str(), rest),
+        ("GET", "/access/domains") | ("GET" | "POST", "/access/ticket") | ("POST", "/access/vncticket")
     );
     let token = token_header(asked);
     let cookie = cookie(asked);
@@ -176,10 +212,9 @@ async fn decide(sim: &Arc<Simulation>, asked: &Asked, user: &mut Option<String>)
     }
     let mut given = asked.given()?;
     let Some((endpoint, values)) = &asked.route else {
-        let path = asked.path.strip_prefix("/api2/json").unwrap_or_default();
         return Err(Failure::new(
             501,
-            format!("Method '{} {path}' not implemented", asked.method),
+            format!("Method '{} {rest}' not implemented", asked.method),
         ));
     };
     contradictions(&given, values)?;
@@ -194,7 +229,7 @@ async fn decide(sim: &Arc<Simulation>, asked: &Asked, user: &mut Option<String>)
         return Err(Failure::new(403, format!("Permission check failed ({text})")));
     }
     let who = user.clone().unwrap_or_default();
-    permitted(&sim.world(), endpoint, values, &who)?;
+    permitted(&sim.world(), endpoint, values, &given, &who)?;
     if let Some((status, reason)) = sim.world().faults.status(asked.target()) {
         return Err(Failure::bare(status, reason));
     }
@@ -258,7 +293,11 @@ fn authenticate(
     let world = sim.world();
     let failed = || Failure::bare(401, "Authentication failed!");
     if let Some(ticket) = cookie {
-        let user = world.access.ticket_user(&ticket, now).ok_or_else(failed)?;
+        let user = match world.access.read_ticket(&ticket, now) {
+            Some(Ticket::Of(user)) => user,
+            Some(Ticket::Half) => return Err(Failure::bare(401, "No ticket")),
+            None => return Err(failed()),
+        };
         let csrf = asked.header("csrfpreventiontoken").unwrap_or_default();
         if unsafe_method && !world.access.csrf_valid(csrf, &user, now) {
             return Err(Failure::bare(401, "Permission denied - invalid csrf token"));
@@ -288,9 +327,11 @@ fn permitted(
     world: &World,
     endpoint: &Endpoint,
     values: &BTreeMap<String, String>,
+    given: &Given,
     who: &str,
 ) -> Result<(), Failure> {
     let (template, any) = match endpoint.allow {
+        Allow::Judged(judge) => return judge(world, given, who),
         Allow::World | Allow::User => return Ok(()),
         Allow::On(path, any) => (path, any),
         Allow::ByMajor(path, eight, nine) => (path, if world.major == Major::V8 { eight } else { nine }),
@@ -321,7 +362,7 @@ async fn flock(
     sim: &Simulation,
     endpoint: &Endpoint,
     vmid: Option<u32>,
-) -> Result<Option<tokio::sync::OwnedMutexGuard<()>>, Failure> {
+) -> Result<Option<tokio::sync::OwnedRwLockWriteGuard<()>>, Failure> {
     let lock = sim
         .world()
         .vms
@@ -331,7 +372,7 @@ async fn flock(
         return Ok(None);
     };
     let wait = flock_patience(&sim.clock);
-    let had = tokio::time::timeout(wait, lock.lock_owned()).await;
+    let had = tokio::time::timeout(wait, lock.write_owned()).await;
     had.map(Some).map_err(|_| Failure::died(flock_refusal(vmid)))
 }
 
@@ -363,7 +404,7 @@ async fn awaited(sim: &Simulation, reply: Reply, upid: &str, seconds: f64) -> Re
     }
 }
 
-fn with_headers(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+fn with_headers<T>(mut response: Response<T>) -> Response<T> {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=0"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
@@ -371,14 +412,14 @@ fn with_headers(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
     response
 }
 
-fn json_body(value: &Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(value.to_string())));
+fn json_body(value: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(value.to_string()));
     let kind = HeaderValue::from_static("application/json;charset=UTF-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 
-fn succeeded(reply: &Reply) -> Response<Full<Bytes>> {
+fn succeeded(reply: &Reply) -> Response<Bytes> {
     let mut body = Map::new();
     body.insert("data".to_owned(), reply.data.clone());
     if let Some(total) = reply.total {
@@ -387,12 +428,33 @@ fn succeeded(reply: &Reply) -> Response<Full<Bytes>> {
     with_headers(json_body(&Value::Object(body)))
 }
 
+/// A success in the form of the web interface.
+fn told(reply: &Reply) -> Response<Bytes> {
+    let mut body = Map::new();
+    body.insert("success".to_owned(), Value::from(1));
+    body.insert("data".to_owned(), reply.data.clone());
+    if let Some(total) = reply.total {
+        body.insert("total".to_owned(), Value::from(total));
+    }
+    with_headers(json_body(&Value::Object(body)))
+}
+
+/// A refusal in the form of the web interface: HTTP says 200, the body says what is wrong.
+fn told_of(failure: &Failure) -> Response<Bytes> {
+    let mut body = failure.json();
+    if let Some(map) = body.as_object_mut() {
+        map.insert("success".to_owned(), Value::from(0));
+        map.insert("status".to_owned(), Value::from(failure.status));
+    }
+    with_headers(json_body(&body))
+}
+
 /// The answer of a refusal: custom reason phrase, no keep-alive.
-fn refused(failure: &Failure) -> Response<Full<Bytes>> {
+fn refused(failure: &Failure) -> Response<Bytes> {
     let mut response = if failure.body {
         json_body(&failure.json())
     } else {
-        Response::new(Full::new(Bytes::new()))
+        Response::new(Bytes::new())
     };
     *response.status_mut() =
         StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

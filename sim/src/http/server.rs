@@ -17,7 +17,7 @@ use crate::simulation::Simulation;
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves the API on a listener until shutdown.
-pub(crate) async fn serve(sim: Arc<Simulation>, listener: TcpListener, acceptor: TlsAcceptor) {
+pub(crate) async fn serve(sim: Arc<Simulation>, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             () = sim.stop.cancelled() => return,
@@ -36,11 +36,15 @@ pub(crate) async fn serve(sim: Arc<Simulation>, listener: TcpListener, acceptor:
             reset(stream);
             continue;
         }
-        let (sim, acceptor) = (Arc::clone(&sim), acceptor.clone());
+        let mut identity = sim.identity.subscribe();
+        let acceptor = identity.borrow_and_update().acceptor.clone();
+        let sim = Arc::clone(&sim);
         sim.clone().tracker.spawn(async move {
             tokio::select! {
                 () = sim.stop.cancelled() => {}
                 _ = down.wait_for(|down| *down) => {}
+                // pveproxy restarts to take a new certificate.
+                _ = identity.changed() => {}
                 () = connection(Arc::clone(&sim), stream, acceptor) => {}
             }
         });

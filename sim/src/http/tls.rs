@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::options::{Options, StartError};
 
 /// A certificate that is ready to serve.
+#[derive(Clone)]
 pub(crate) struct Identity {
     /// Accepts TLS connections with it.
     pub(crate) acceptor: TlsAcceptor,
@@ -19,6 +20,12 @@ pub(crate) struct Identity {
     pub(crate) pem: String,
     /// SHA-256 of its DER form: `AB:CD:…`, as PVE prints it.
     pub(crate) fingerprint: String,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Identity").field(&self.fingerprint).finish()
+    }
 }
 
 fn failed(reason: impl Into<Box<dyn std::error::Error>>) -> StartError {
@@ -34,6 +41,16 @@ pub(crate) fn identity(options: &Options, nodes: &[String]) -> Result<Identity, 
     } else {
         made(nodes)?
     };
+    assembled(pem, &key)
+}
+
+/// A new self-signed certificate, as after `pvecm updatecerts` with another authority.
+pub(crate) fn renewed(nodes: &[String]) -> Result<Identity, StartError> {
+    let (pem, key) = made(nodes)?;
+    assembled(pem, &key)
+}
+
+fn assembled(pem: String, key: &str) -> Result<Identity, StartError> {
     let chain = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed)?;

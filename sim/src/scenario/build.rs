@@ -1,7 +1,6 @@
 //! Makes a world of a scenario, or says what in it cannot be.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
@@ -13,18 +12,20 @@ use crate::config::{self, Section, keys};
 use crate::options::Major;
 use crate::schema::format;
 use crate::units::{float, mix};
-use crate::world::access::{Access, Grant, Token, User};
+use crate::world::access::{Access, Grant, SecondFactor, Token, User};
+use crate::world::guest::Guest;
+use crate::world::ha::Managed;
 use crate::world::load::Load;
 use crate::world::storage::{Storage, StorageKind, Volume};
 use crate::world::vm::{Run, Snapshot, Span, Vm};
 use crate::world::{Node, World};
 
-type Built<T> = Result<T, ScenarioError>;
+pub(super) type Built<T> = Result<T, ScenarioError>;
 
 /// (node or empty, volume id) of every volume.
 type Volumes = std::collections::HashSet<(String, String)>;
 
-fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
+pub(super) fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Built<T> {
     Err(ScenarioError::Content {
         place: place.into(),
         reason: reason.into(),
@@ -50,9 +51,16 @@ impl Scenario {
             access: access(file, major, seed)?,
             tasks: crate::world::task::Tasks::default(),
             durations: file.durations,
+            firewall: crate::world::firewall::Firewall::default(),
             faults: crate::world::faults::Faults::default(),
             counters: crate::world::counters::Counters::default(),
             releases: 0,
+            ha: BTreeMap::new(),
+            upgraded: file
+                .cluster
+                .upgraded_seconds_ago
+                .filter(|_| major == Major::V9)
+                .map(|ago| now - f64::from(ago)),
             next_pid: u32::try_from(mix(seed, 1) % 100_000).unwrap_or(0),
         };
         storages(file, &mut world, now)?;
@@ -63,14 +71,16 @@ impl Scenario {
             .flat_map(|storage| &storage.volumes)
             .map(|volume| (volume.node.clone().unwrap_or_default(), volume.volid.clone()))
             .collect::<Volumes>();
+        super::firewall::datacenter(&file.firewall, &mut world)?;
         for spec in &file.vms {
-            add_vm(&mut world, &mut volumes, spec, now)?;
+            let config = section(&format!("vm {}", spec.vmid), &spec.config, spec.vmid)?;
+            add_vm(&mut world, &mut volumes, spec, config, now)?;
+            if let Some(firewall) = &spec.firewall {
+                super::firewall::of_vm(spec.vmid, firewall, &mut world)?;
+            }
         }
         for fleet in &file.fleets {
-            for index in 0..fleet.count {
-                let member = fleet_member(fleet, index, &world)?;
-                add_vm(&mut world, &mut volumes, &member, now)?;
-            }
+            add_fleet(&mut world, &mut volumes, fleet, now)?;
         }
         world.publish_all(now);
         Ok(world)
@@ -108,6 +118,7 @@ fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
         grants: Vec::new(),
         pools: BTreeMap::new(),
         key: format!("{:016x}", mix(seed, 2)),
+        rotations: 0,
     };
     for role in &file.roles {
         access.roles.insert(role.name.clone(), role.privileges.clone());
@@ -117,9 +128,15 @@ fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
         if !user.id.contains('@') || user.id.contains('!') {
             return wrong(place, "a user id is `NAME@REALM`");
         }
+        let second = match user.totp.as_deref().map(crate::world::totp::secret) {
+            None => None,
+            Some(Some(secret)) => Some(SecondFactor { secret, used: None }),
+            Some(None) => return wrong(place, "`totp` is a secret in base32"),
+        };
         let made = User {
             password: user.password.clone(),
             enabled: user.enabled,
+            second,
         };
         if access.users.insert(user.id.clone(), made).is_some() {
             return wrong(place, "is there twice");
@@ -242,7 +259,13 @@ pub(crate) fn generated_mac(vmid: u64, key: &str) -> String {
     format!("BC:24:11:{a:02X}:{b:02X}:{c:02X}")
 }
 
-fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -> Built<()> {
+fn add_vm(
+    world: &mut World,
+    volumes: &mut Volumes,
+    spec: &file::Vm,
+    mut config: Section,
+    now: f64,
+) -> Built<()> {
     let place = format!("vm {}", spec.vmid);
     if !(100..1_000_000_000).contains(&spec.vmid) {
         return wrong(place, "a VMID is between 100 and 999999999");
@@ -250,7 +273,6 @@ fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -
     if !world.nodes.contains_key(&spec.node) {
         return wrong(place, format!("there is no node `{}`", spec.node));
     }
-    let mut config = section(&place, &spec.config, spec.vmid)?;
     let mut snapshots = IndexMap::new();
     let mut parent: Option<String> = None;
     for spec_snapshot in &spec.snapshots {
@@ -290,11 +312,6 @@ fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -
     let began = now - f64::from(spec.uptime_seconds);
     let running = spec.status != Status::Stopped;
     let vm = Vm {
-        vmid: spec.vmid,
-        node: spec.node.clone(),
-        config,
-        pending: Section::new(),
-        pending_delete: BTreeSet::new(),
         snapshots,
         run: running.then(|| Run {
             since: began,
@@ -309,9 +326,13 @@ fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -
         ignores_acpi: spec.ignores_acpi,
         shutdown_seconds: spec.shutdown_seconds.max(0.0),
         agent: spec.guest_agent,
-        published: None,
-        flock: Arc::default(),
+        guest: Guest::of_boot_time(spec.agent_boot_seconds.max(0.0)),
+        // Long ago, so that charts have a past.
+        ..Vm::new(spec.vmid, &spec.node, config, world.seed, 0.0)
     };
+    if let Some(wanted) = spec.ha {
+        world.ha.insert(spec.vmid, Managed::new(wanted));
+    }
     if world.vms.insert(spec.vmid, vm).is_some() {
         return wrong(place, "is there twice");
     }
@@ -385,6 +406,35 @@ fn disks(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, config: &Sec
     Ok(())
 }
 
+/// Adds the VMs of a fleet. Their configurations differ in name, disk and MAC address, so one is checked and stands
+/// for all: checking ten thousand would take longer than all the rest.
+fn add_fleet(world: &mut World, volumes: &mut Volumes, fleet: &file::Fleet, now: f64) -> Built<()> {
+    let mut checked: Option<Section> = None;
+    for index in 0..fleet.count {
+        let member = fleet_member(fleet, index, world)?;
+        let vmid = member.vmid;
+        let config = match &checked {
+            None => section(&format!("fleet, vm {vmid}"), &member.config, vmid)?,
+            Some(first) => {
+                let mut config = first.clone();
+                for key in ["name", "scsi0"] {
+                    let text = member.config.get(key).map(file::Scalar::text);
+                    config.insert(key.to_owned(), text.unwrap_or_default());
+                }
+                let mac = generated_mac(u64::from(vmid), "net0");
+                config.insert("net0".to_owned(), format!("virtio={mac},bridge=vmbr0"));
+                config
+            }
+        };
+        checked.get_or_insert_with(|| config.clone());
+        add_vm(world, volumes, &member, config, now)?;
+        if let Some(from) = fleet.firewall_of {
+            world.firewall.copy(from, vmid);
+        }
+    }
+    Ok(())
+}
+
 fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::Vm> {
     let vmid = fleet.first_vmid.saturating_add(index);
     let place = usize::try_from(index).unwrap_or(0) % world.nodes.len().max(1);
@@ -420,8 +470,11 @@ fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::V
         ignores_acpi: false,
         shutdown_seconds: 6.0,
         guest_agent: crate::world::vm::GuestAgent::Running,
+        agent_boot_seconds: 0.0,
+        ha: None,
         config,
         snapshots: Vec::new(),
+        firewall: None,
     })
 }
 
@@ -458,13 +511,32 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_of_ten_thousand_is_built() {
-        let text = "[[node]]\nname = 'n1'\n[[storage]]\nid = 'lvm1'\ntype = 'lvmthin'\ncontent = ['images']\n\
-                    size_gib = 100\n[[fleet]]\nfirst_vmid = 1000\ncount = 10000\nname_prefix = 'f'\nstorage = 'lvm1'";
-        let world = Scenario::from_toml(text)
-            .unwrap()
-            .build(Major::V9, 1, 1.7e9)
-            .unwrap();
-        assert_eq!(world.vms.len(), 10_000);
+    fn the_large_cluster_has_ten_thousand_vms_and_is_the_same_for_the_same_seed() {
+        let scenario = Scenario::from_toml(include_str!("../../scenarios/large.toml")).unwrap();
+        let built = |seed| scenario.build(Major::V9, seed, 1.7e9).unwrap();
+        let (first, second) = (built(1), built(1));
+        assert_eq!(first.vms.len(), 10_000);
+        let told = |world: &World| {
+            let each = world.vms.values().map(|vm| {
+                let sample = vm.sample(1.7e9 + 5.0);
+                (vm.node.clone(), vm.config.clone(), sample.netin, sample.mem)
+            });
+            each.collect::<Vec<_>>()
+        };
+        for (vmid, vm) in first.vms.iter().filter(|(vmid, _)| *vmid % 500 < 3) {
+            let table = vm
+                .config
+                .iter()
+                .map(|(key, text)| (key.clone(), file::Scalar::Text(text.clone())));
+            let again = section("again", &table.collect(), *vmid).unwrap();
+            assert_eq!(again, vm.config, "as if it had been checked by itself");
+        }
+        assert!(told(&first) == told(&second));
+        let demo = |seed| told(&Scenario::demo().build(Major::V9, seed, 1.7e9).unwrap());
+        assert!(demo(1) != demo(2));
+        assert_eq!(first.firewall.get(1000).rules.len(), 2);
+        for node in first.nodes.keys() {
+            assert!(first.vms.values().any(|vm| vm.node == *node));
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::world::Durations;
+use crate::world::ha::Wanted;
 use crate::world::vm::GuestAgent;
 
 fn yes() -> bool {
@@ -18,6 +19,8 @@ pub(super) struct File {
     pub(super) cluster: Cluster,
     #[serde(default)]
     pub(super) durations: Durations,
+    #[serde(default)]
+    pub(super) firewall: Firewall,
     #[serde(default, rename = "node")]
     pub(super) nodes: Vec<Node>,
     #[serde(default, rename = "storage")]
@@ -40,12 +43,16 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Cluster {
     pub(super) name: String,
+    /// How long ago a cluster of PVE 9 was still one of PVE 8; charts have mixed steps then.
+    #[serde(default)]
+    pub(super) upgraded_seconds_ago: Option<u32>,
 }
 
 impl Default for Cluster {
     fn default() -> Self {
         Self {
             name: "sim".to_owned(),
+            upgraded_seconds_ago: None,
         }
     }
 }
@@ -130,6 +137,9 @@ pub(super) struct User {
     pub(super) password: Option<String>,
     #[serde(default = "yes")]
     pub(super) enabled: bool,
+    /// The secret of one-time passwords, in base32.
+    #[serde(default)]
+    pub(super) totp: Option<String>,
     #[serde(default, rename = "token")]
     pub(super) tokens: Vec<Token>,
 }
@@ -205,9 +215,28 @@ pub(super) struct Vm {
     pub(super) shutdown_seconds: f64,
     #[serde(default)]
     pub(super) guest_agent: GuestAgent,
+    /// How long after a start the agent is silent, in seconds.
+    #[serde(default)]
+    pub(super) agent_boot_seconds: f64,
+    /// Managed by high availability, and in which state it shall be.
+    #[serde(default)]
+    pub(super) ha: Option<Wanted>,
     pub(super) config: BTreeMap<String, Scalar>,
     #[serde(default, rename = "snapshot")]
     pub(super) snapshots: Vec<Snapshot>,
+    #[serde(default)]
+    pub(super) firewall: Option<Firewall>,
+}
+
+/// A firewall file; rules are lines of PVE's own file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Firewall {
+    pub(super) options: BTreeMap<String, Scalar>,
+    pub(super) aliases: BTreeMap<String, String>,
+    pub(super) ipset: BTreeMap<String, Vec<String>>,
+    pub(super) rules: Vec<String>,
+    pub(super) groups: Vec<String>,
 }
 
 fn day() -> u32 {
@@ -256,6 +285,9 @@ pub(super) struct Fleet {
     pub(super) disk_gib: u32,
     #[serde(default)]
     pub(super) status: Status,
+    /// The VM whose firewall file each has a copy of.
+    #[serde(default)]
+    pub(super) firewall_of: Option<u32>,
 }
 
 fn one() -> u32 {

@@ -5,6 +5,7 @@
 
 mod build;
 mod file;
+mod firewall;
 
 use std::path::Path;
 

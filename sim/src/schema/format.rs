@@ -76,6 +76,21 @@ pub(crate) fn storage_id(_: &str, text: &str) -> Checked {
     }
 }
 
+/// A pool's name: up to three names of pools within each other.
+pub(crate) fn pool_id(_: &str, text: &str) -> Checked {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    if (1..=3).contains(&text.split('/').count()) && text.split('/').all(is_name) {
+        Ok(())
+    } else {
+        Err(format!("value does not look like a valid pool name: {text}"))
+    }
+}
+
 /// `STORAGE:VOLUME`.
 pub(crate) fn volume_id(name: &str, text: &str) -> Checked {
     match text.split_once(':') {
@@ -208,6 +223,15 @@ pub(crate) fn size_in_bytes(text: &str) -> Option<u64> {
     let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !digits.starts_with('.');
     let number = digits.parse::<f64>().ok().filter(|n| plain && n.is_finite())?;
     Some(crate::units::whole(number * crate::units::float(factor)))
+}
+
+/// What a disk is resized to: `32G`, or by how much it grows: `+5G`.
+pub(crate) fn is_new_size(text: &str) -> bool {
+    let bare = text.strip_prefix('+').unwrap_or(text);
+    let digits = bare.strip_suffix(['K', 'M', 'G', 'T']).unwrap_or(bare);
+    let (whole, rest) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    all_digits(whole) && all_digits(rest)
 }
 
 /// Percent-encoded text without characters that would need encoding.

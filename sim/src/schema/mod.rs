@@ -66,6 +66,9 @@ pub(crate) struct Property {
     minimum: Option<i64>,
     maximum: Option<i64>,
     max_length: Option<usize>,
+    array: bool,
+    min_length: Option<usize>,
+    pattern: Option<fn(&str) -> bool>,
     choices: &'static [&'static str],
     format: Option<Format>,
     requires: Option<&'static str>,
@@ -83,6 +86,9 @@ impl Property {
             minimum: None,
             maximum: None,
             max_length: None,
+            array: false,
+            min_length: None,
+            pattern: None,
             choices: &[],
             format: None,
             requires: None,
@@ -142,6 +148,18 @@ impl Property {
         self
     }
 
+    /// The smallest length in characters.
+    pub(crate) const fn no_shorter_than(mut self, length: usize) -> Self {
+        self.min_length = Some(length);
+        self
+    }
+
+    /// The text must match a pattern, which this function knows.
+    pub(crate) const fn pattern(mut self, matches: fn(&str) -> bool) -> Self {
+        self.pattern = Some(matches);
+        self
+    }
+
     /// Only these values.
     pub(crate) const fn one_of(mut self, choices: &'static [&'static str]) -> Self {
         self.choices = choices;
@@ -151,6 +169,12 @@ impl Property {
     /// The text must have this format.
     pub(crate) const fn format(mut self, format: Format) -> Self {
         self.format = Some(format);
+        self
+    }
+
+    /// One element or more: a repeated form key or a JSON array. [`Params`] has them joined by NUL.
+    pub(crate) const fn array(mut self) -> Self {
+        self.array = true;
         self
     }
 
@@ -190,6 +214,7 @@ impl Property {
         let text = match raw {
             Raw::Text(text) => text.clone(),
             Raw::List(items) if self.list => items.join(","),
+            Raw::List(items) if self.array => items.join("\0"),
             Raw::List(_) => return Err(format!("type check ('{}') failed - got ARRAY", self.kind.name())),
             Raw::Object => return Err(format!("type check ('{}') failed - got HASH", self.kind.name())),
         };
@@ -219,7 +244,13 @@ impl Property {
             };
             checked.map_err(|reason| format!("invalid format - {reason}\n"))?;
         }
+        if self.pattern.is_some_and(|matches| !matches(text)) {
+            return Err("value does not match the regex pattern".to_owned());
+        }
         let length = text.chars().count();
+        if let Some(min) = self.min_length.filter(|min| length < *min) {
+            return Err(format!("value must be at least {min} characters long"));
+        }
         if let Some(max) = self.max_length.filter(|max| length > *max) {
             return Err(format!("value may only be {max} characters long"));
         }
@@ -282,6 +313,13 @@ impl Params {
     /// A whole number, if it was given.
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         self.get(name)?.parse().ok()
+    }
+
+    /// All but these.
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let mut rest = self.0.clone();
+        rest.retain(|name, _| !names.contains(&name.as_str()));
+        Self(rest)
     }
 
     /// All of them, by name.

@@ -1,9 +1,16 @@
 //! Tasks at work: what happens between a UPID and its exit status.
 //!
 //! [`fork`] registers a task and lets its work run; a [`Worker`] is the work's hand: it logs, waits (scaled),
-//! takes the VM's configuration lock, and meets the faults that were injected for it. [`power`] and
-//! [`snapshots`] are the works. To add one: write an async function of a worker, fork it from an endpoint.
+//! takes the VM's configuration lock, and meets the faults that were injected for it. The
+//! other modules are the works, each named after what it does. To add one: write an async function of a worker, fork it from an endpoint.
 
+pub(crate) mod clone;
+mod copy;
+pub(crate) mod create;
+pub(crate) mod destroy;
+pub(crate) mod disks;
+pub(crate) mod ha;
+pub(crate) mod migrate;
 pub(crate) mod power;
 pub(crate) mod settings;
 pub(crate) mod snapshots;
@@ -11,7 +18,7 @@ pub(crate) mod snapshots;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -61,6 +68,8 @@ pub(crate) struct Worker {
     text: String,
     cancel: CancellationToken,
     mishap: Option<Mishap>,
+    /// At which fraction of the work it strikes.
+    point: f64,
     /// How often stuck tasks had been released when this one began.
     releases: u64,
 }
@@ -89,15 +98,15 @@ impl Worker {
         }
     }
 
-    /// Works for some seconds and meets the task's fault in the middle.
+    /// Works for some seconds and meets the task's fault in the middle, or where a fault says.
     pub(crate) async fn toil(&self, seconds: f64) -> Outcome {
-        self.pause(seconds / 2.0).await?;
+        self.pause(seconds * self.point).await?;
         match &self.mishap {
             None => {}
             Some(Mishap::Fail(text)) => return Err(text.as_str().into()),
             Some(Mishap::Stick) => self.stick().await?,
         }
-        self.pause(seconds / 2.0).await
+        self.pause(seconds * (1.0 - self.point)).await
     }
 
     async fn stick(&self) -> Outcome {
@@ -115,12 +124,24 @@ impl Worker {
     }
 
     /// Takes the lock on a VM's configuration file.
-    pub(crate) async fn flock(&self, vmid: u32) -> Result<OwnedMutexGuard<()>, Broken> {
+    pub(crate) async fn flock(&self, vmid: u32) -> Result<OwnedRwLockWriteGuard<()>, Broken> {
         let lock = Arc::clone(&self.world().vm(self.node(), vmid)?.flock);
         let wait = flock_patience(&self.sim.clock);
         tokio::select! {
             () = self.cancel.cancelled() => Err("interrupted by signal".into()),
-            had = tokio::time::timeout(wait, lock.lock_owned()) => {
+            had = tokio::time::timeout(wait, lock.write_owned()) => {
+                had.map_err(|_| Broken(flock_refusal(vmid)))
+            }
+        }
+    }
+
+    /// Takes the lock on a VM's configuration file together with others who only read it; waits a second for it.
+    pub(crate) async fn shared_flock(&self, vmid: u32) -> Result<OwnedRwLockReadGuard<()>, Broken> {
+        let lock = Arc::clone(&self.world().vm(self.node(), vmid)?.flock);
+        let wait = self.sim.clock.real(1.0).max(Duration::from_millis(200));
+        tokio::select! {
+            () = self.cancel.cancelled() => Err("interrupted by signal".into()),
+            had = tokio::time::timeout(wait, lock.read_owned()) => {
                 had.map_err(|_| Broken(flock_refusal(vmid)))
             }
         }
@@ -155,6 +176,7 @@ where
         text: text.clone(),
         cancel,
         mishap: world.faults.mishap(kind, &id),
+        point: world.faults.point(kind),
         releases: world.releases,
         upid,
     });

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Broken, Outcome, Worker};
+use super::{Broken, Outcome, Worker, copy};
 use crate::config::update::{Change, apply};
 
 /// `qmconfig`.
 pub(crate) async fn change(worker: Arc<Worker>, vmid: u32, change: Change) -> Outcome {
     let _guard = worker.flock(vmid).await?;
     let duration = worker.world().durations.config;
+    copy::announce_imports(&worker, &change).await?;
     worker.toil(duration).await?;
     let now = worker.sim.clock.seconds();
     let node = worker.node().to_owned();

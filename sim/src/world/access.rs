@@ -11,6 +11,8 @@ use crate::options::Major;
 
 /// How long a ticket lives, in seconds.
 const TICKET_LIFETIME: i64 = 2 * 60 * 60;
+/// How long one key signs tickets, in seconds; afterwards it is good for old ones as long again.
+const KEY_LIFETIME: i64 = 24 * 60 * 60;
 /// How far a ticket may lie in the future, in seconds.
 const CLOCK_GRACE: i64 = 300;
 
@@ -21,6 +23,26 @@ pub(crate) struct User {
     pub(crate) password: Option<String>,
     /// Disabled users and their tokens are refused.
     pub(crate) enabled: bool,
+    /// The second factor.
+    pub(crate) second: Option<SecondFactor>,
+}
+
+/// One-time passwords by time.
+#[derive(Debug, Clone)]
+pub(crate) struct SecondFactor {
+    /// What they are made of.
+    pub(crate) secret: Vec<u8>,
+    /// The step whose password was used last.
+    pub(crate) used: Option<i64>,
+}
+
+/// What a ticket says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ticket {
+    /// A user who is logged in.
+    Of(String),
+    /// A login that lacks its second factor.
+    Half,
 }
 
 /// An API token.
@@ -62,8 +84,10 @@ pub(crate) struct Access {
     pub(crate) grants: Vec<Grant>,
     /// VMID to pool, for rights that come from a pool.
     pub(crate) pools: BTreeMap<String, BTreeSet<u32>>,
-    /// Signs tickets.
+    /// What the keys that sign tickets are made of.
     pub(crate) key: String,
+    /// How often those keys were replaced ahead of time.
+    pub(crate) rotations: i64,
 }
 
 /// The privileges of somebody on a path, each with whether it reaches further down.
@@ -84,41 +108,101 @@ impl Access {
         STANDARD.encode(Sha1::digest(format!("{}:{text}", self.key)))
     }
 
+    /// The number of the key in use at a time.
+    fn period(&self, now: i64) -> i64 {
+        now.div_euclid(KEY_LIFETIME) + self.rotations
+    }
+
+    fn sign_by(&self, period: i64, text: &str) -> String {
+        self.sign(&format!("{period}:{text}"))
+    }
+
+    /// Whether the key in use, or the one before it, signed the text.
+    fn signed(&self, signature: &str, text: &str, now: i64) -> bool {
+        let period = self.period(now);
+        [period, period - 1]
+            .iter()
+            .any(|period| self.sign_by(*period, text) == signature)
+    }
+
+    /// Whether something that was made at a time (in hexadecimal) is neither too old nor of the future.
+    fn fresh(time: &str, now: i64) -> bool {
+        let made = i64::from_str_radix(time, 16).ok();
+        made.is_some_and(|made| (-CLOCK_GRACE..TICKET_LIFETIME).contains(&(now - made)))
+    }
+
     /// A new ticket for a user.
     pub(crate) fn ticket(&self, user: &str, now: i64) -> String {
         let plain = format!("PVE:{user}:{now:08X}");
-        let signature = self.sign(&plain);
+        let signature = self.sign_by(self.period(now), &plain);
         format!("{plain}::{signature}")
+    }
+
+    /// A ticket for a user who has yet to give the second factor.
+    pub(crate) fn half_ticket(&self, user: &str, now: i64) -> String {
+        let challenge = "%7B%22totp%22%3Atrue%2C%22recovery%22%3Anull%7D";
+        let plain = format!("PVE:!tfa!{challenge}:{now:08X}");
+        let signature = self.sign_by(self.period(now), &format!("{plain}:{user}"));
+        format!("{plain}::{signature}")
+    }
+
+    /// Whether that is the ticket of this user's login that lacks the second factor.
+    pub(crate) fn half_ticket_valid(&self, ticket: &str, user: &str, now: i64) -> bool {
+        ticket.split_once("::").is_some_and(|(plain, signature)| {
+            plain.starts_with("PVE:!tfa!")
+                && self.signed(signature, &format!("{plain}:{user}"), now)
+                && plain
+                    .rsplit_once(':')
+                    .is_some_and(|(_, time)| Self::fresh(time, now))
+        })
+    }
+
+    /// What a ticket says, if it is good.
+    pub(crate) fn read_ticket(&self, ticket: &str, now: i64) -> Option<Ticket> {
+        let (plain, signature) = ticket.split_once("::")?;
+        let (user, time) = plain.strip_prefix("PVE:")?.rsplit_once(':')?;
+        if user.starts_with("!tfa!") {
+            return Some(Ticket::Half);
+        }
+        let good = self.signed(signature, plain, now)
+            && Self::fresh(time, now)
+            && self.users.get(user).is_some_and(|u| u.enabled);
+        good.then(|| Ticket::Of(user.to_owned()))
     }
 
     /// The user of a valid ticket.
     pub(crate) fn ticket_user(&self, ticket: &str, now: i64) -> Option<String> {
-        let (plain, signature) = ticket.split_once("::")?;
-        if self.sign(plain) != signature {
-            return None;
+        match self.read_ticket(ticket, now)? {
+            Ticket::Of(user) => Some(user),
+            Ticket::Half => None,
         }
-        let (user, time) = plain.strip_prefix("PVE:")?.rsplit_once(':')?;
-        let age = now - i64::from_str_radix(time, 16).ok()?;
-        let fresh = (-CLOCK_GRACE..TICKET_LIFETIME).contains(&age);
-        (fresh && self.users.get(user).is_some_and(|u| u.enabled)).then(|| user.to_owned())
+    }
+
+    /// Takes a second factor (`totp:123456`); each password is good once. Users without a second factor give none.
+    pub(crate) fn second_factor(&mut self, user: &str, given: &str, now: i64) -> bool {
+        let factor = self.users.get_mut(user).and_then(|user| user.second.as_mut());
+        let (Some(factor), Some(code)) = (factor, given.strip_prefix("totp:")) else {
+            return false;
+        };
+        let step = super::totp::step_of(&factor.secret, code, now, factor.used);
+        if step.is_some() {
+            factor.used = step;
+        }
+        step.is_some()
     }
 
     /// The CSRF token that belongs to a user's tickets.
     pub(crate) fn csrf(&self, user: &str, now: i64) -> String {
         let time = format!("{now:08X}");
-        format!("{time}:{}", self.sign(&format!("csrf:{time}:{user}")))
+        let signature = self.sign_by(self.period(now), &format!("csrf:{time}:{user}"));
+        format!("{time}:{signature}")
     }
 
     /// Whether a CSRF token is valid for a user.
     pub(crate) fn csrf_valid(&self, token: &str, user: &str, now: i64) -> bool {
-        let Some((time, signature)) = token.split_once(':') else {
-            return false;
-        };
-        let Ok(made) = i64::from_str_radix(time, 16) else {
-            return false;
-        };
-        self.sign(&format!("csrf:{time}:{user}")) == signature
-            && (-CLOCK_GRACE..TICKET_LIFETIME).contains(&(now - made))
+        token.split_once(':').is_some_and(|(time, signature)| {
+            self.signed(signature, &format!("csrf:{time}:{user}"), now) && Self::fresh(time, now)
+        })
     }
 
     fn role(&self, name: &str) -> Vec<String> {
@@ -261,6 +345,7 @@ mod tests {
         let user = User {
             password: None,
             enabled: true,
+            second: None,
         };
         let grant = |path: &str, subject: &str, role: &str| Grant {
             path: path.into(),
@@ -286,6 +371,7 @@ mod tests {
             ],
             pools: [("p1".to_owned(), BTreeSet::from([100]))].into(),
             key: "k".into(),
+            rotations: 0,
         }
     }
 
@@ -359,5 +445,28 @@ mod tests {
             access.ticket_user(&ticket.replace("a@pve", "root@pam"), 1_000_001),
             None
         );
+    }
+
+    #[test]
+    fn a_ticket_outlives_one_new_key_but_not_two() {
+        let mut access = access();
+        let ticket = access.ticket("a@pve", 1_000_000);
+        let csrf = access.csrf("a@pve", 1_000_000);
+        access.rotations += 1;
+        assert!(access.ticket_user(&ticket, 1_000_001).is_some());
+        assert!(access.csrf_valid(&csrf, "a@pve", 1_000_001));
+        access.rotations += 1;
+        assert!(access.ticket_user(&ticket, 1_000_001).is_none());
+        assert!(!access.csrf_valid(&csrf, "a@pve", 1_000_001));
+    }
+
+    #[test]
+    fn half_a_login_is_bound_to_its_user_and_is_no_login() {
+        let access = access();
+        let half = access.half_ticket("a@pve", 1_000_000);
+        assert_eq!(access.ticket_user(&half, 1_000_001), None);
+        assert!(access.half_ticket_valid(&half, "a@pve", 1_000_001));
+        assert!(!access.half_ticket_valid(&half, "root@pam", 1_000_001));
+        assert!(!access.half_ticket_valid(&access.ticket("a@pve", 1_000_000), "a@pve", 1_000_001));
     }
 }

@@ -35,6 +35,26 @@ pub enum Effect {
     SnapshotDescribed,
     /// The configuration was changed by PUT or POST.
     ConfigChanged,
+    /// A VM was made as a copy; the VM is the copy, the name the original's number.
+    Cloned,
+    /// A VM was made from nothing.
+    Created,
+    /// A VM is gone, with its disks.
+    Destroyed,
+    /// A disk was grown; the name is its key.
+    Resized,
+    /// The guest agent set a password; the name is the user's.
+    PasswordSet,
+    /// A VM is on another node; the name is the node's.
+    Migrated,
+    /// A VM became a template.
+    Templated,
+    /// The cloud-init image was made anew by request.
+    CloudinitRegenerated,
+    /// A disk was made as a copy of another volume; the name is the key it was put under.
+    Imported,
+    /// A VM's firewall file was written.
+    FirewallChanged,
 }
 
 /// How often one effect happened.

@@ -63,6 +63,18 @@ pub enum Fault {
         #[serde(default)]
         times: Option<u32>,
     },
+    /// A cluster-wide lock is not to be had: who wants it waits ten seconds (scaled) and gets
+    /// `cfs-lock 'NAME' error: …`.
+    HoldCfsLock {
+        /// The lock, such as `firewall-vm-100` or `storage-local`.
+        lock: String,
+        /// The error's text; PVE's usual one for a lock that others hold if absent.
+        #[serde(default)]
+        text: Option<String>,
+        /// How many callers are hit; all until cleared if absent.
+        #[serde(default)]
+        times: Option<u32>,
+    },
     /// Tasks of a type fail halfway with a text, cleaning up as PVE does.
     FailTasks {
         /// The type, such as `qmsnapshot`.
@@ -75,6 +87,14 @@ pub enum Fault {
         /// How many tasks are hit.
         #[serde(default = "one")]
         times: u32,
+    },
+    /// The other faults of a type of tasks strike at that percent of their work, not halfway, until cleared. Where a
+    /// task works in several stretches, the first one counts.
+    StrikeTasksAt {
+        /// The type.
+        task: String,
+        /// 0 to 100; more counts as 100.
+        percent: u8,
     },
     /// Tasks of a type hang halfway until they are stopped or released.
     StickTasks {
@@ -202,6 +222,32 @@ impl Faults {
         });
         self.list
             .retain(|fault| !matches!(fault, Fault::Status { times: Some(0), .. }));
+        hit
+    }
+
+    /// At which fraction of its work the fault of a task strikes.
+    pub(crate) fn point(&self, kind: &str) -> f64 {
+        let set = self.list.iter().rev().find_map(|fault| match fault {
+            Fault::StrikeTasksAt { task, percent } if task == kind => Some(*percent),
+            _ => None,
+        });
+        f64::from(set.unwrap_or(50).min(100)) / 100.0
+    }
+
+    /// Why a cluster-wide lock is not to be had; uses the fault up.
+    pub(crate) fn cfs_lock(&mut self, name: &str) -> Option<String> {
+        let hit = self.list.iter_mut().find_map(|fault| match fault {
+            Fault::HoldCfsLock { lock, text, times } if lock == name && *times != Some(0) => {
+                if let Some(times) = times {
+                    *times -= 1;
+                }
+                let text = text.as_deref().unwrap_or("got lock request timeout");
+                Some(format!("cfs-lock '{name}' error: {text}"))
+            }
+            _ => None,
+        });
+        self.list
+            .retain(|fault| !matches!(fault, Fault::HoldCfsLock { times: Some(0), .. }));
         hit
     }
 

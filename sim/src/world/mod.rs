@@ -6,12 +6,17 @@
 pub(crate) mod access;
 pub(crate) mod counters;
 pub(crate) mod faults;
+pub(crate) mod firewall;
+pub(crate) mod guest;
+pub(crate) mod ha;
 pub(crate) mod load;
 mod roles;
 
 pub(crate) mod storage;
 pub(crate) mod task;
+pub(crate) mod totp;
 pub(crate) mod vm;
+pub(crate) mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -20,9 +25,12 @@ use indexmap::IndexMap;
 use self::access::Access;
 use self::counters::Counters;
 use self::faults::Faults;
+use self::firewall::Firewall;
+use self::ha::Managed;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
+use crate::failure::Failure;
 use crate::options::Major;
 
 /// A node of the cluster.
@@ -64,6 +72,18 @@ pub struct Durations {
     pub remove_snapshot: f64,
     /// Changing the configuration in a task.
     pub config: f64,
+    /// Making the configuration of a VM, and removing a VM.
+    pub allocate: f64,
+    /// Copying one GiB of a disk.
+    pub copy_per_gib: f64,
+    /// Growing a disk.
+    pub resize: f64,
+    /// Moving a VM to another node.
+    pub migrate: f64,
+    /// How often high availability looks at its VMs.
+    pub ha_round: f64,
+    /// How long a node is away before its VMs are taken over.
+    pub ha_fence: f64,
 }
 
 impl Default for Durations {
@@ -77,6 +97,12 @@ impl Default for Durations {
             rollback: 5.0,
             remove_snapshot: 3.0,
             config: 1.0,
+            allocate: 1.0,
+            copy_per_gib: 0.5,
+            resize: 1.0,
+            migrate: 8.0,
+            ha_round: 5.0,
+            ha_fence: 60.0,
         }
     }
 }
@@ -102,12 +128,18 @@ pub(crate) struct World {
     pub(crate) tasks: Tasks,
     /// How long tasks take.
     pub(crate) durations: Durations,
+    /// The firewall files.
+    pub(crate) firewall: Firewall,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What was asked and done.
     pub(crate) counters: Counters,
     /// Bumped when stuck tasks may go on.
     pub(crate) releases: u64,
+    /// What high availability manages.
+    pub(crate) ha: BTreeMap<u32, Managed>,
+    /// When the cluster was upgraded from PVE 8, in seconds since the epoch: older figures have the old steps.
+    pub(crate) upgraded: Option<f64>,
     /// Source of process ids.
     pub(crate) next_pid: u32,
 }
@@ -146,6 +178,17 @@ impl World {
                 .and_then(|id| self.storages.get(id))
                 .is_some_and(|s| s.can_snapshot(drive.file()))
         })
+    }
+
+    /// Takes a cluster-wide lock for a moment.
+    ///
+    /// # Errors
+    /// PVE's refusal, after its ten seconds, while a fault holds the lock.
+    pub(crate) fn cfs_lock(&mut self, name: &str) -> Result<(), Failure> {
+        match self.faults.cfs_lock(name) {
+            Some(text) => Err(Failure::timed_out(text, 10.0)),
+            None => Ok(()),
+        }
     }
 
     /// Tells the cluster the numbers of every VM on a node that is online.

@@ -1,5 +1,7 @@
 //! Tasks: their UPIDs, logs and ends.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +77,8 @@ pub(crate) struct End {
     pub(crate) time: i64,
     /// `OK`, `WARNINGS: n` or the error.
     pub(crate) status: String,
+    /// Which of its node's index files has it.
+    file: u64,
 }
 
 /// One task, running or ended.
@@ -99,10 +103,23 @@ impl Task {
     }
 }
 
+/// The file in which a node lists its ended tasks; when it is full it becomes the old one, whose predecessor goes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Index {
+    /// How many files came before.
+    file: u64,
+    bytes: usize,
+}
+
+/// How large an index file grows before the next begins, in bytes.
+const INDEX_SIZE: usize = 50_000;
+
 /// All tasks of the cluster, by UPID text, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     list: IndexMap<String, Task>,
+    /// By node.
+    indexes: BTreeMap<String, Index>,
     next: u64,
 }
 
@@ -161,8 +178,28 @@ impl Tasks {
                 other => format!("TASK ERROR: {other}"),
             };
             task.log.push(line);
-            task.end = Some(End { time: now, status });
+            let index = self.indexes.entry(task.upid.node.clone()).or_default();
+            if index.bytes > INDEX_SIZE {
+                *index = Index {
+                    file: index.file + 1,
+                    bytes: 0,
+                };
+            }
+            // A line: the id, the time in hexadecimal, the status.
+            index.bytes += upid.len() + status.len() + 11;
+            task.end = Some(End {
+                time: now,
+                status,
+                file: index.file,
+            });
         }
+    }
+
+    /// Whether lists still have a task: while it runs, and until its node has filled two index files after it. Its
+    /// status and log are there for longer.
+    pub(crate) fn is_listed(&self, task: &Task) -> bool {
+        let newest = self.indexes.get(&task.upid.node).map_or(0, |index| index.file);
+        task.end.as_ref().is_none_or(|end| newest - end.file <= 1)
     }
 
     /// One task.
@@ -208,5 +245,24 @@ mod tests {
         let task = tasks.get(&upid.text()).unwrap();
         assert_eq!(task.log, ["TASK ERROR: a b"]);
         assert!(task.failed());
+    }
+
+    #[test]
+    fn lists_forget_tasks_when_two_index_files_have_been_filled_after_them() {
+        let mut tasks = Tasks::default();
+        let mut run = |node: &str| {
+            let (upid, _) = tasks.begin(node, "qmstart", "100", "root@pam", 1);
+            tasks.end(&upid.text(), "OK", 2);
+            let listed = tasks.iter().filter(|task| tasks.is_listed(task)).count();
+            (upid.text(), listed)
+        };
+        let (first, _) = run("pve1");
+        let (elsewhere, _) = run("pve2");
+        let counts = (0..3000).map(|_| run("pve1").1).collect::<Vec<_>>();
+        let most = counts.iter().max().copied().unwrap();
+        assert!((1000..2000).contains(&most), "{most}");
+        let listed = |upid: &str| tasks.is_listed(tasks.get(upid).unwrap());
+        assert!(!listed(&first), "its status is known, but lists have it no more");
+        assert!(listed(&elsewhere), "other nodes have their own files");
     }
 }

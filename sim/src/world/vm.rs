@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use sha1::{Digest as _, Sha1};
 
+use super::guest::Guest;
 use super::load::{Curve, Load};
 use crate::config::drive::Drive;
 use crate::config::network::Network;
@@ -34,6 +35,8 @@ pub enum GuestAgent {
     Absent,
     /// It takes so long that commands time out.
     Slow,
+    /// It answers what is harmless; what changes the guest is disabled.
+    Refusing,
 }
 
 /// A snapshot.
@@ -124,12 +127,47 @@ pub(crate) struct Vm {
     /// What other nodes know of it; `None` if nothing.
     pub(crate) published: Option<Published>,
     /// Guards the configuration file.
-    pub(crate) flock: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) flock: Arc<tokio::sync::RwLock<()>>,
+    /// When it was made, in seconds since the epoch; there are no figures from before.
+    pub(crate) created: f64,
+    /// When nobody had figures of it, because its node was away.
+    pub(crate) unseen: Vec<Span>,
+    /// What the cloud-init image was made of; `None` while nothing has changed since the beginning.
+    pub(crate) seeded: Option<Section>,
+    /// The system inside.
+    pub(crate) guest: Guest,
 }
 
 const MIB: u64 = 1 << 20;
 
 impl Vm {
+    /// A stopped VM of a configuration, made now.
+    pub(crate) fn new(vmid: u32, node: &str, config: Section, seed: u64, now: f64) -> Self {
+        Self {
+            vmid,
+            node: node.to_owned(),
+            config,
+            pending: Section::new(),
+            pending_delete: BTreeSet::new(),
+            snapshots: IndexMap::new(),
+            run: None,
+            spans: Vec::new(),
+            load: Load {
+                seed: crate::units::mix(seed, u64::from(vmid)),
+                weight: 0.2,
+            },
+            ignores_acpi: false,
+            shutdown_seconds: 6.0,
+            agent: GuestAgent::Running,
+            published: None,
+            flock: Arc::default(),
+            created: now,
+            unseen: Vec::new(),
+            seeded: None,
+            guest: Guest::default(),
+        }
+    }
+
     /// A key's text in force.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.config.get(key).map(String::as_str)
@@ -260,6 +298,8 @@ impl Vm {
     /// QEMU begins.
     pub(crate) fn begin_run(&mut self, now: f64, pid: u32) {
         self.apply_pending();
+        self.make_seed();
+        self.guest.forget();
         self.run = Some(Run {
             since: now,
             pid,
@@ -354,6 +394,29 @@ impl Vm {
         each.sum()
     }
 
+    /// How many seconds of a time span nobody had figures.
+    pub(crate) fn unknown(&self, from: f64, to: f64) -> f64 {
+        let each = self
+            .unseen
+            .iter()
+            .map(|s| (s.to.unwrap_or(to).min(to) - s.from.max(from)).max(0.0));
+        each.sum()
+    }
+
+    /// Whether the processors began to run within a time span: then a rate over it cannot be known.
+    pub(crate) fn began_within(&self, from: f64, to: f64) -> bool {
+        self.spans.iter().any(|span| from < span.from && span.from <= to)
+    }
+
+    /// Whether others have figures of it from now on.
+    pub(crate) fn set_seen(&mut self, seen: bool, now: f64) {
+        match self.unseen.last_mut().filter(|span| span.to.is_none()) {
+            Some(open) if seen => open.to = Some(now),
+            None if !seen => self.unseen.push(Span { from: now, to: None }),
+            _ => {}
+        }
+    }
+
     /// The numbers at a time; all zero when nothing runs.
     pub(crate) fn sample(&self, now: f64) -> Sample {
         let Some(run) = &self.run else {
@@ -387,6 +450,20 @@ impl Vm {
             status: self.qmp_status(),
             sample: self.sample(now),
         });
+    }
+
+    /// The keys that the cloud-init image is made of.
+    pub(crate) fn seed_keys(&self) -> Section {
+        self.config
+            .iter()
+            .filter(|(key, _)| keys::is_seed(key))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Makes the cloud-init image anew, of what the configuration says now.
+    pub(crate) fn make_seed(&mut self) {
+        self.seeded = Some(self.seed_keys());
     }
 
     /// What an address family's cloud-init configuration says, by number of the network device.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use hyper::ext::ReasonPhrase;
-use pve_sim::{Control, Handle, Options, Simulator};
+use pve_sim::{Action, Control, Handle, Options, Simulator};
 use reqwest::{Certificate, Method, Response};
 use serde_json::Value;
 
@@ -120,16 +120,20 @@ impl Lab {
             .post("/access/ticket", &[("username", user), ("password", password)])
             .await
             .data();
-        let ticket = data["ticket"]
-            .as_str()
-            .unwrap()
+        let (ticket, csrf) = (data["ticket"].as_str(), data["CSRFPreventionToken"].as_str());
+        self.use_ticket(ticket.unwrap(), csrf.unwrap());
+    }
+
+    /// Calls with a ticket from now on.
+    pub(crate) fn use_ticket(&mut self, ticket: &str, csrf: &str) {
+        let ticket = ticket
+            .replace('%', "%25")
             .replace('+', "%2B")
             .replace('=', "%3D")
             .replace('/', "%2F");
-        let csrf = data["CSRFPreventionToken"].as_str().unwrap().to_owned();
         self.auth = vec![
             ("cookie", format!("PVEAuthCookie={ticket}")),
-            ("csrfpreventiontoken", csrf),
+            ("csrfpreventiontoken", csrf.to_owned()),
         ];
     }
 
@@ -164,6 +168,16 @@ impl Lab {
 
     pub(crate) async fn put(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.send(self.request(Method::PUT, path).form(form)).await
+    }
+
+    /// Gets a list.
+    pub(crate) async fn list(&self, path: &str) -> Vec<Value> {
+        self.get(path).await.data().as_array().unwrap().clone()
+    }
+
+    /// Changes the cluster from outside.
+    pub(crate) fn act(&self, action: Action) {
+        self.control().act(action).unwrap();
     }
 
     /// Waits for a task by the API and gives its exit status.

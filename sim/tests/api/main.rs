@@ -2,10 +2,19 @@
 //!
 //! `lab` starts a simulator and calls it; each other module proves one area.
 
+mod agent;
 mod checks;
+mod clone;
+mod cloudinit;
 mod config;
+mod create;
+mod ctl;
 mod faults;
+mod firewall;
 mod lab;
+mod login;
+mod migration;
 mod power;
+mod rrd;
 mod snapshots;
 mod tasks;

@@ -1,0 +1,140 @@
+//! Tickets: login with a password, with a second factor, by an old ticket.
+
+use serde_json::{Map, Value, json};
+
+use super::{Allow, Answer, Call, Endpoint, Takes};
+use crate::failure::Failure;
+use crate::schema::{Property, format};
+
+pub(super) const ROUTES: &[Endpoint] = &[Endpoint {
+    token: false,
+    takes: Takes::Only(LOGIN),
+    ..Endpoint::anywhere("POST", "/access/ticket", Allow::World, &[], login)
+}];
+
+const LOGIN: &[Property] = &[
+    Property::text("username").no_longer_than(64),
+    Property::text("password"),
+    Property::text("realm").optional().no_longer_than(32),
+    Property::text("otp").optional(),
+    Property::text("tfa-challenge").optional(),
+    Property::boolean("new-format").optional(),
+    Property::text("path")
+        .optional()
+        .no_longer_than(64)
+        .requires("privs"),
+    Property::text("privs")
+        .optional()
+        .no_longer_than(64)
+        .requires("path"),
+];
+
+/// Whatever is wrong, PVE says no more than this.
+fn refused() -> Failure {
+    Failure::new(401, "authentication failure")
+}
+
+/// How far somebody has come.
+enum Stage {
+    LoggedIn,
+    NeedsSecondFactor,
+}
+
+fn login(call: &mut Call<'_>) -> Answer {
+    let name = call.params.text("username");
+    let user = match call.params.get("realm") {
+        Some(realm) if !name.contains('@') => format!("{name}@{realm}"),
+        _ => name.to_owned(),
+    };
+    let enabled = call
+        .world
+        .access
+        .users
+        .get(&user)
+        .is_some_and(|user| user.enabled);
+    if !enabled {
+        return Err(refused());
+    }
+    let mut answer = Map::new();
+    answer.insert("username".to_owned(), Value::from(user.as_str()));
+    if let (Some(path), Some(privileges)) = (call.params.get("path"), call.params.get("privs")) {
+        // Who asks about rights gets no ticket.
+        let (path, privileges) = (path.to_owned(), privileges.to_owned());
+        let known = matches!(proven(call, &user)?, Stage::LoggedIn);
+        let had = format::items(&privileges).all(|p| call.world.access.may(&user, &path, p));
+        if !known || !had || format::items(&privileges).next().is_none() {
+            return Err(refused());
+        }
+        answer.insert("cap".to_owned(), capabilities(call, &user));
+    } else {
+        let stage = proven(call, &user)?;
+        let now = call.sim.clock.seconds();
+        let access = &call.world.access;
+        answer.insert(
+            "CSRFPreventionToken".to_owned(),
+            Value::from(access.csrf(&user, now)),
+        );
+        match stage {
+            Stage::LoggedIn => {
+                answer.insert("ticket".to_owned(), Value::from(access.ticket(&user, now)));
+                answer.insert("cap".to_owned(), capabilities(call, &user));
+            }
+            Stage::NeedsSecondFactor => {
+                answer.insert("ticket".to_owned(), Value::from(access.half_ticket(&user, now)));
+                answer.insert("NeedTFA".to_owned(), Value::from(1));
+            }
+        }
+    }
+    if call.world.access.may(&user, "/", "Sys.Audit") {
+        answer.insert("clustername".to_owned(), Value::from(call.world.cluster.as_str()));
+    }
+    Ok(Value::Object(answer).into())
+}
+
+/// Looks at what the caller gave as proof of being the user.
+fn proven(call: &mut Call<'_>, user: &str) -> Result<Stage, Failure> {
+    let now = call.sim.clock.seconds();
+    let password = call.params.text("password").to_owned();
+    let otp = call.params.get("otp").map(str::to_owned);
+    if let Some(challenge) = call.params.get("tfa-challenge") {
+        // The second factor stands where the password stood.
+        let good = otp.is_none()
+            && call.world.access.half_ticket_valid(challenge, user, now)
+            && call.world.access.second_factor(user, &password, now);
+        return if good { Ok(Stage::LoggedIn) } else { Err(refused()) };
+    }
+    // root@pam may take tickets for others.
+    let by_ticket = call.world.access.ticket_user(&password, now);
+    if by_ticket.is_some_and(|owner| owner == user || owner == "root@pam") {
+        return Ok(Stage::LoggedIn);
+    }
+    let known = call.world.access.users.get(user).ok_or_else(refused)?;
+    if known.password.as_deref() != Some(password.as_str()) {
+        return Err(refused());
+    }
+    match (known.second.is_some(), otp) {
+        (false, _) => Ok(Stage::LoggedIn),
+        (true, None) => Ok(Stage::NeedsSecondFactor),
+        (true, Some(otp)) if call.world.access.second_factor(user, &otp, now) => Ok(Stage::LoggedIn),
+        (true, Some(_)) => Err(refused()),
+    }
+}
+
+/// The privileges on the roots of PVE's tree of objects.
+fn capabilities(call: &Call<'_>, user: &str) -> Value {
+    let roots = [
+        ("vms", "/vms"),
+        ("storage", "/storage"),
+        ("access", "/access"),
+        ("nodes", "/nodes"),
+        ("dc", "/"),
+        ("sdn", "/sdn"),
+        ("mapping", "/mapping"),
+    ];
+    let had = roots.iter().map(|(name, path)| {
+        let privileges = call.world.access.privileges(user, path);
+        let privileges = privileges.keys().map(|p| (p.clone(), Value::from(1)));
+        ((*name).to_owned(), Value::Object(privileges.collect()))
+    });
+    json!(had.collect::<Map<_, _>>())
+}

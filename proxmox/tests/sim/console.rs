@@ -389,7 +389,7 @@ async fn a_browser_that_takes_nothing_holds_the_server_back() {
     let (mut viewer, task) = relayed(&handle, RelayLimits::default()).await;
     // Each round asks for 1.1 MiB. The server does not read while it writes, so soon nobody takes any more: beyond
     // what sockets hold, some megabytes, nothing may pile up.
-    let clipboard = [&[6, 0, 0, 0, 0, 0, 0xFF, 0xF8][..], &[b'x'; 0xFFF8]].concat();
+    let clipboard = [&[6, 0, 0, 0, 0, 0, 0xFF, 0xF8][..], &vec![b'x'; 0xFFF8]].concat();
     let mut said = 0;
     let mut round = async || {
         viewer.ask_for_everything().await;

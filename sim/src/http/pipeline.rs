@@ -167,7 +167,7 @@ pub(crate) async fn answer(
     };
     let delay = match &outcome {
         Err(failure) if failure.status == 401 => AUTH_DELAY,
-        Err(failure) => failure.after,
+        Err(failure) => failure.delay,
         Ok(_) => 0.0,
     };
     if delay > 0.0 {
@@ -294,6 +294,7 @@ fn console(sim: &Arc<Simulation>, (host, port): (usize, u16), upgrade: OnUpgrade
     let (near, far) = tokio::io::duplex(socket::PIPE);
     connect.send(far).map_err(|_| Cut)?;
     let mut down = sim.down.subscribe();
+    let mut identity = sim.identity.subscribe();
     let sim = Arc::clone(sim);
     sim.clone().tracker.spawn(async move {
         let served = async {
@@ -305,6 +306,8 @@ fn console(sim: &Arc<Simulation>, (host, port): (usize, u16), upgrade: OnUpgrade
         tokio::select! {
             () = sim.stop.cancelled() => {}
             _ = down.wait_for(|down| *down) => {}
+            // pveproxy restarts to take a new certificate.
+            _ = identity.changed() => {}
             () = served => {}
         }
     });

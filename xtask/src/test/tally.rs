@@ -19,7 +19,8 @@ impl AddAssign for Tally {
 impl Tally {
     /// Adds what a line of output says, which for most lines is nothing.
     ///
-    /// Known are the closing lines of cargo's harness (`test result: ok. 12 passed; 0 failed; …`) and of Playwright
+    /// Known are the closing lines of cargo's harness (`test result: ok. 12 passed; 0 failed; …`), of the script with
+    /// proxmoxer (`12 passed, 0 failed`) and of Playwright
     /// (`  3 failed`, `  12 passed (1.2m)`; a test that only passed when it was repeated is `flaky` and failed, one
     /// that was kept from running by another failure `did not run` and failed too).
     pub(super) fn read_line(&mut self, line: &str) {
@@ -27,6 +28,12 @@ impl Tally {
             for part in counts.split([';', '.']) {
                 self.add(part);
             }
+        } else if let Some((passed, failed)) = line.split_once(", ")
+            && passed.ends_with(" passed")
+            && failed.ends_with(" failed")
+        {
+            self.add(passed);
+            self.add(failed);
         } else if line.starts_with("  ") {
             let line = line.split_once(" (").map_or(line, |(line, _)| line);
             self.add(line);

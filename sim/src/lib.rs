@@ -26,6 +26,7 @@
 mod api;
 mod clock;
 mod config;
+mod console;
 mod control;
 mod failure;
 mod http;
@@ -42,7 +43,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-pub use crate::control::{Action, Control, ControlError, TaskView, VmView};
+pub use crate::control::{Action, ConsoleView, Control, ControlError, TaskView, VmView};
 pub use crate::options::{CertificateFiles, Major, Options, StartError};
 pub use crate::scenario::{Durations, Scenario, ScenarioError};
 pub use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
@@ -65,10 +66,17 @@ impl Simulator {
             return Err(StartError::TimeScale(options.time_scale));
         }
         let clock = clock::Clock::new(options.time_scale);
-        let world = options.scenario.build(options.pve, options.seed, clock.now())?;
+        let mut world = options.scenario.build(options.pve, options.seed, clock.now())?;
         let nodes = world.nodes.keys().cloned().collect::<Vec<_>>();
         let identity = http::tls::identity(&options, &nodes)?;
-        let (listener, address) = listen(options.listen).await?;
+        let mut listeners = Vec::new();
+        let mut hosts = Vec::new();
+        for address in std::iter::once(&options.listen).chain(&options.more_hosts) {
+            let (listener, address) = listen(*address).await?;
+            listeners.push(listener);
+            hosts.push(address);
+        }
+        world.consoles.old_tickets = options.old_vnc_tickets;
         let control_listener = match options.control {
             Some(address) => Some(listen(address).await?),
             None => None,
@@ -78,7 +86,10 @@ impl Simulator {
         let control = Control::new(Arc::clone(&sim));
         sim.tracker.spawn(Arc::clone(&sim).publish());
         sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));
-        sim.tracker.spawn(http::server::serve(Arc::clone(&sim), listener));
+        for (host, listener) in listeners.into_iter().enumerate() {
+            sim.tracker
+                .spawn(http::server::serve(Arc::clone(&sim), host, listener));
+        }
         if let Some((listener, _)) = control_listener {
             sim.tracker
                 .spawn(control::http::serve(Arc::clone(&sim), control.clone(), listener));
@@ -86,7 +97,7 @@ impl Simulator {
         Ok(Handle {
             sim,
             control,
-            address,
+            hosts,
             control_address,
             pem: identity.pem,
             fingerprint: identity.fingerprint,
@@ -109,7 +120,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 pub struct Handle {
     sim: Arc<simulation::Simulation>,
     control: Control,
-    address: SocketAddr,
+    hosts: Vec<SocketAddr>,
     control_address: Option<SocketAddr>,
     pem: String,
     fingerprint: String,
@@ -118,12 +129,19 @@ pub struct Handle {
 impl Handle {
     /// Where the API listens.
     pub fn addr(&self) -> SocketAddr {
-        self.address
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        // There is always one: the simulator does not start without.
+        self.hosts.first().copied().unwrap_or(unknown)
+    }
+
+    /// Where the hosts of the cluster listen: [`Handle::addr`] and those of [`Options::more_hosts`].
+    pub fn hosts(&self) -> &[SocketAddr] {
+        &self.hosts
     }
 
     /// The API's base URL, without `/api2/json`.
     pub fn url(&self) -> String {
-        format!("https://{}", self.address)
+        format!("https://{}", self.addr())
     }
 
     /// Where the control API listens, if it does.

@@ -42,6 +42,9 @@ pub struct CertificateFiles {
 pub struct Options {
     /// Where the API listens (HTTPS). Must be a loopback address: the demo secrets are public. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Further addresses (loopback too), each another host of the same cluster, in the order of the scenario's nodes:
+    /// `listen` is the first node, these the next ones. Only consoles tell the hosts apart.
+    pub more_hosts: Vec<SocketAddr>,
     /// Where the control API listens (plain HTTP, loopback only); `None` for no such listener.
     pub control: Option<SocketAddr>,
     /// What the cluster looks like at the start.
@@ -50,6 +53,9 @@ pub struct Options {
     pub pve: Major,
     /// How many times faster than real time tasks, delays and timeouts run; 1 is real time. Timestamps stay true.
     pub time_scale: f64,
+    /// Whether VNC tickets have the form from before April 2026: no password in front, not bound to a port, the
+    /// ticket itself as VNC password unless one is asked for.
+    pub old_vnc_tickets: bool,
     /// Makes everything that looks random reproducible.
     pub seed: u64,
     /// Where the self-signed certificate is kept across runs; `None` makes a new one each time.
@@ -62,10 +68,12 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            more_hosts: Vec::new(),
             control: None,
             scenario: Scenario::demo(),
             pve: Major::V9,
             time_scale: 1.0,
+            old_vnc_tickets: false,
             seed: 1,
             data_dir: None,
             certificate: None,

@@ -13,6 +13,7 @@ pub(crate) mod change;
 pub(crate) mod clone;
 pub(crate) mod cluster;
 pub(crate) mod config;
+pub(crate) mod console;
 pub(crate) mod firewall;
 pub(crate) mod power;
 pub(crate) mod rrd;

@@ -138,6 +138,6 @@ fn post(call: &mut Call<'_>) -> Answer {
     Ok(Reply {
         data: Value::from(upid),
         wait,
-        total: None,
+        ..Reply::default()
     })
 }

@@ -17,6 +17,7 @@ mod clone;
 mod cloudinit;
 mod cluster;
 mod config;
+mod console;
 mod create;
 mod destroy;
 mod disks;
@@ -187,6 +188,8 @@ pub(crate) struct Reply {
     pub(crate) total: Option<u64>,
     /// A task to wait for, and for how many seconds: when it ends in time, its end is the answer.
     pub(crate) wait: Option<(String, f64)>,
+    /// A console's port to connect to, when the caller asks for a WebSocket.
+    pub(crate) console: Option<u16>,
 }
 
 impl From<Value> for Reply {
@@ -210,6 +213,8 @@ pub(crate) struct Call<'a> {
     pub(crate) sim: &'a Arc<Simulation>,
     /// The cluster.
     pub(crate) world: &'a mut World,
+    /// The host that was called, by its place among the simulator's addresses.
+    pub(crate) host: usize,
     /// The user or token.
     pub(crate) who: &'a str,
     /// Checked parameters, those in the path too.
@@ -259,6 +264,7 @@ const AREAS: &[&[Endpoint]] = &[
     cloudinit::ROUTES,
     cluster::ROUTES,
     config::ROUTES,
+    console::ROUTES,
     create::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,

@@ -131,7 +131,7 @@ fn list(call: &mut Call<'_>) -> Answer {
     Ok(Reply {
         data: page,
         total: Some(seen.len() as u64),
-        wait: None,
+        ..Reply::default()
     })
 }
 
@@ -219,6 +219,6 @@ fn log(call: &mut Call<'_>) -> Answer {
     Ok(Reply {
         data: Value::from(lines),
         total: Some((total as u64).max(1)),
-        wait: None,
+        ..Reply::default()
     })
 }

@@ -29,6 +29,9 @@ pub(crate) struct Cli {
     /// Where the API listens (HTTPS, loopback only); port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8006")]
     listen: SocketAddr,
+    /// Further address of the same cluster, another host of it; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    more_hosts: Vec<SocketAddr>,
     /// Where the control API listens (plain HTTP, loopback only); none if left out
     #[arg(long, value_name = "ADDRESS")]
     control: Option<SocketAddr>,
@@ -44,6 +47,9 @@ pub(crate) struct Cli {
     /// How many times faster than real time tasks, delays and timeouts run; timestamps stay true
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     time_scale: f64,
+    /// Give VNC tickets of the form from before April 2026
+    #[arg(long)]
+    old_vnc_tickets: bool,
     /// Makes everything that looks random reproducible
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -83,10 +89,12 @@ impl Cli {
             .map(|(certificate, key)| CertificateFiles { certificate, key });
         Ok(Options {
             listen: self.listen,
+            more_hosts: self.more_hosts,
             control: self.control,
             scenario,
             pve: self.pve,
             time_scale: self.time_scale,
+            old_vnc_tickets: self.old_vnc_tickets,
             seed: self.seed,
             data_dir: self.data,
             certificate,

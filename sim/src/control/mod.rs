@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-pub use self::view::{TaskView, VmView};
+pub use self::view::{ConsoleView, TaskView, VmView};
 use crate::http::tls;
 use crate::simulation::Simulation;
 use crate::work::fork;
@@ -219,6 +219,12 @@ impl Control {
     pub fn vm(&self, vmid: u32) -> Option<VmView> {
         let now = self.sim.clock.now();
         self.sim.world().vms.get(&vmid).map(|vm| VmView::of(vm, now))
+    }
+
+    /// What the screen of a VM shows; `None` if the VM does not run.
+    pub fn console(&self, vmid: u32) -> Option<ConsoleView> {
+        let mut world = self.sim.world();
+        crate::console::guest(&mut world, vmid, &self.sim.clock).map(|guest| ConsoleView::of(guest))
     }
 
     /// All VMs as they are now.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::console::Guest;
 use crate::world::task::Task;
 use crate::world::vm::Vm;
 
@@ -44,6 +45,37 @@ impl VmView {
                 .map(|(name, s)| (name.clone(), s.section.clone()))
                 .collect(),
         }
+    }
+}
+
+/// The screen of a VM, seen from inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConsoleView {
+    /// The lines of the text on it, from the top, without the blanks at their ends.
+    pub lines: Vec<String>,
+    /// The cursor's column and row, from 0.
+    pub cursor: (usize, usize),
+    /// Width and height in pixels.
+    pub pixels: (u16, u16),
+    /// Where the pointer is, in pixels, and its buttons as a bit mask; none before it was moved.
+    pub pointer: Option<(u16, u16, u8)>,
+}
+
+impl ConsoleView {
+    pub(super) fn of(guest: &Guest) -> Self {
+        Self {
+            lines: guest.terminal().text(),
+            cursor: guest.terminal().cursor(),
+            pixels: guest.pixels(),
+            pointer: guest
+                .pointer()
+                .map(|pointer| (pointer.x, pointer.y, pointer.buttons)),
+        }
+    }
+
+    /// All of the text, without empty lines at the end.
+    pub fn text(&self) -> String {
+        self.lines.join("\n").trim_end().to_owned()
     }
 }
 

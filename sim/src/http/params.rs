@@ -98,7 +98,8 @@ pub(crate) fn read(query: Option<&str>, content_type: Option<&str>, body: &[u8])
 /// Parameters as the request log keeps them.
 pub(crate) fn masked(given: &Given) -> BTreeMap<String, String> {
     let secret = |name: &str| {
-        ["password", "otp", "tfa-challenge", "sshkeys"].contains(&name) || name.ends_with("password")
+        ["password", "otp", "tfa-challenge", "sshkeys", "vncticket"].contains(&name)
+            || name.ends_with("password")
     };
     given
         .iter()

@@ -14,11 +14,14 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value};
 
 use super::compression;
 use super::params::{self, Given};
 use crate::api::{self, Allow, Call, Endpoint, Reply};
+use crate::console::socket;
 use crate::failure::Failure;
 use crate::options::Major;
 use crate::schema::{self, Raw};
@@ -123,9 +126,11 @@ impl Asked {
 /// Answers one request, or cuts its connection.
 pub(crate) async fn answer(
     sim: Arc<Simulation>,
-    request: Request<Incoming>,
+    host: usize,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
     let began = sim.clock.now();
+    let upgrade = hyper::upgrade::on(&mut request);
     let asked = Asked::read(request).await;
     let latency = sim.world().faults.latency(asked.target());
     if latency > 0 {
@@ -148,10 +153,21 @@ pub(crate) async fn answer(
         sim.world().counters.request(record);
         return Err(Cut);
     }
-    let outcome = decide(&sim, &asked, &mut record.user).await;
+    let outcome = decide(&sim, host, &asked, &mut record.user).await;
+    let switch = match &outcome {
+        Ok(Reply {
+            console: Some(port), ..
+        }) if socket::wants_upgrade(&asked.headers) => Some((*port, socket::handshake(&asked.headers))),
+        _ => None,
+    };
+    let (outcome, switched) = match switch {
+        Some((_, Err(refusal))) => (Err(refusal), None),
+        Some((port, Ok(response))) => (outcome, Some((port, response))),
+        None => (outcome, None),
+    };
     let delay = match &outcome {
         Err(failure) if failure.status == 401 => AUTH_DELAY,
-        Err(failure) => failure.after,
+        Err(failure) => failure.delay,
         Ok(_) => 0.0,
     };
     if delay > 0.0 {
@@ -160,6 +176,13 @@ pub(crate) async fn answer(
     if sim.world().faults.cut(asked.target(), Moment::AfterEffect) {
         sim.world().counters.request(record);
         return Err(Cut);
+    }
+    if let Some((port, response)) = switched {
+        record.status = Some(101);
+        "Switching Protocols".clone_into(&mut record.reason);
+        sim.world().counters.request(record);
+        console(&sim, (host, port), upgrade)?;
+        return Ok(response);
     }
     record.status = Some(outcome.as_ref().map_or_else(|failure| failure.status, |_| 200));
     record.reason = outcome
@@ -176,7 +199,12 @@ pub(crate) async fn answer(
     Ok(compression::compress(response, accepted).map(Full::new))
 }
 
-async fn decide(sim: &Arc<Simulation>, asked: &Asked, user: &mut Option<String>) -> Result<Reply, Failure> {
+async fn decide(
+    sim: &Arc<Simulation>,
+    host: usize,
+    asked: &Asked,
+    user: &mut Option<String>,
+) -> Result<Reply, Failure> {
     let unsafe_method = asked.method != "GET";
     let (format, rest) = Format::of(&asked.path);
     if format.is_none() {
@@ -247,6 +275,7 @@ async fn decide(sim: &Arc<Simulation>, asked: &Asked, user: &mut Option<String>)
         (endpoint.run)(&mut Call {
             sim,
             world: &mut world,
+            host,
             who: &who,
             params,
         })?
@@ -255,6 +284,33 @@ async fn decide(sim: &Arc<Simulation>, asked: &Asked, user: &mut Option<String>)
         Some((upid, seconds)) => awaited(sim, reply, &upid, seconds).await,
         None => Ok(reply),
     }
+}
+
+/// Connects an upgraded connection to a console's port. Where nothing waits, pveproxy's own connection to the port is
+/// refused and the client gets no answer.
+fn console(sim: &Arc<Simulation>, (host, port): (usize, u16), upgrade: OnUpgrade) -> Result<(), Cut> {
+    let connect = sim.world().consoles.connect(host, port).ok_or(Cut)?;
+    let (near, far) = tokio::io::duplex(socket::PIPE);
+    connect.send(far).map_err(|_| Cut)?;
+    let mut down = sim.down.subscribe();
+    let mut identity = sim.identity.subscribe();
+    let sim = Arc::clone(sim);
+    sim.clone().tracker.spawn(async move {
+        let served = async {
+            match upgrade.await {
+                Ok(upgraded) => socket::serve(TokioIo::new(upgraded), near).await,
+                Err(error) => tracing::debug!(%error, "a console's connection was not upgraded"),
+            }
+        };
+        tokio::select! {
+            () = sim.stop.cancelled() => {}
+            _ = down.wait_for(|down| *down) => {}
+            // pveproxy restarts to take a new certificate.
+            _ = identity.changed() => {}
+            () = served => {}
+        }
+    });
+    Ok(())
 }
 
 /// The value of an API token's header: `PVEAPIToken=…` or `PVEAPIToken …`.

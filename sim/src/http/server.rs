@@ -17,7 +17,7 @@ use crate::simulation::Simulation;
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves the API on a listener until shutdown.
-pub(crate) async fn serve(sim: Arc<Simulation>, listener: TcpListener) {
+pub(crate) async fn serve(sim: Arc<Simulation>, host: usize, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             () = sim.stop.cancelled() => return,
@@ -45,7 +45,7 @@ pub(crate) async fn serve(sim: Arc<Simulation>, listener: TcpListener) {
                 _ = down.wait_for(|down| *down) => {}
                 // pveproxy restarts to take a new certificate.
                 _ = identity.changed() => {}
-                () = connection(Arc::clone(&sim), stream, acceptor) => {}
+                () = connection(Arc::clone(&sim), host, stream, acceptor) => {}
             }
         });
     }
@@ -69,7 +69,7 @@ fn builder() -> http1::Builder {
     builder
 }
 
-async fn connection(sim: Arc<Simulation>, stream: TcpStream, acceptor: TlsAcceptor) {
+async fn connection(sim: Arc<Simulation>, host: usize, stream: TcpStream, acceptor: TlsAcceptor) {
     let mut first = [0];
     match stream.peek(&mut first).await {
         Ok(1) if first == [TLS_HANDSHAKE] => {}
@@ -87,8 +87,9 @@ async fn connection(sim: Arc<Simulation>, stream: TcpStream, acceptor: TlsAccept
     let Ok(stream) = acceptor.accept(stream).await else {
         return;
     };
-    let service = service_fn(move |request| pipeline::answer(Arc::clone(&sim), request));
-    if let Err(error) = builder().serve_connection(TokioIo::new(stream), service).await {
+    let service = service_fn(move |request| pipeline::answer(Arc::clone(&sim), host, request));
+    let served = builder().serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.with_upgrades().await {
         tracing::debug!(%error, "a connection ended early");
     }
 }

@@ -53,6 +53,7 @@ impl Scenario {
             durations: file.durations,
             firewall: crate::world::firewall::Firewall::default(),
             faults: crate::world::faults::Faults::default(),
+            consoles: crate::console::Consoles::default(),
             counters: crate::world::counters::Counters::default(),
             releases: 0,
             ha: BTreeMap::new(),

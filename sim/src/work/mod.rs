@@ -98,6 +98,11 @@ impl Worker {
         }
     }
 
+    /// Waits until the task is asked to stop.
+    pub(crate) async fn interrupted(&self) {
+        self.cancel.cancelled().await;
+    }
+
     /// Works for some seconds and meets the task's fault in the middle, or where a fault says.
     pub(crate) async fn toil(&self, seconds: f64) -> Outcome {
         self.pause(seconds * self.point).await?;

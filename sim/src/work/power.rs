@@ -192,6 +192,8 @@ pub(crate) async fn reboot(worker: Arc<Worker>, vmid: u32, timeout: Option<f64>)
 pub(crate) async fn reset(worker: Arc<Worker>, vmid: u32, skiplock: bool) -> Outcome {
     let _guard = worker.flock(vmid).await?;
     signal(&worker, vmid, skiplock).await?;
+    let now = worker.sim.clock.now();
+    worker.world().consoles.reset(vmid, now);
     worker.effect(Effect::Reset, vmid, None);
     Ok(())
 }

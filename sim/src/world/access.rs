@@ -104,7 +104,8 @@ impl Access {
         good.then(|| id.to_owned())
     }
 
-    fn sign(&self, text: &str) -> String {
+    /// The signature of a text.
+    pub(crate) fn sign(&self, text: &str) -> String {
         STANDARD.encode(Sha1::digest(format!("{}:{text}", self.key)))
     }
 

@@ -30,6 +30,7 @@ use self::ha::Managed;
 use self::storage::Storage;
 use self::task::Tasks;
 use self::vm::Vm;
+use crate::console::Consoles;
 use crate::failure::Failure;
 use crate::options::Major;
 
@@ -134,6 +135,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     /// What was asked and done.
     pub(crate) counters: Counters,
+    /// Screens of VMs and ports that lead to them.
+    pub(crate) consoles: Consoles,
     /// Bumped when stuck tasks may go on.
     pub(crate) releases: u64,
     /// What high availability manages.

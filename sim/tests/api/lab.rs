@@ -141,6 +141,15 @@ impl Lab {
         self.log_in("root@pam", "demo-root-password").await;
     }
 
+    /// The lines of a request's head that say who calls.
+    pub(crate) fn header_lines(&self) -> String {
+        let lines = self
+            .auth
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"));
+        lines.collect()
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self
             .client

@@ -1,12 +1,13 @@
 //! Tests of the simulator over real TLS, by a client that knows nothing of PVE but what it is told.
 //!
-//! `lab` starts a simulator and calls it; each other module proves one area.
+//! `lab` starts a simulator and calls it; `viewer` looks at consoles; each other module proves one area.
 
 mod agent;
 mod checks;
 mod clone;
 mod cloudinit;
 mod config;
+mod console;
 mod create;
 mod ctl;
 mod faults;
@@ -18,3 +19,4 @@ mod power;
 mod rrd;
 mod snapshots;
 mod tasks;
+mod viewer;

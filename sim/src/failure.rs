@@ -14,8 +14,8 @@ pub(crate) struct Failure {
     pub(crate) errors: IndexMap<String, String>,
     /// Whether the answer has a JSON body; refusals before routing and those of other nodes have none.
     pub(crate) body: bool,
-    /// How long the caller waits for it, in seconds of the simulated cluster: what PVE waits for in vain takes its time.
-    pub(crate) after: f64,
+    /// How long the caller waits for it, in seconds of the simulated cluster: lock timeouts take their time.
+    pub(crate) delay: f64,
 }
 
 impl Failure {
@@ -26,7 +26,7 @@ impl Failure {
             message: message.into(),
             errors: IndexMap::new(),
             body: true,
-            after: 0.0,
+            delay: 0.0,
         }
     }
 
@@ -46,7 +46,7 @@ impl Failure {
     /// 500 after a while: something that was waited for in vain, such as a lock.
     pub(crate) fn timed_out(message: impl Into<String>, seconds: f64) -> Self {
         Self {
-            after: seconds,
+            delay: seconds,
             ..Self::died(message)
         }
     }

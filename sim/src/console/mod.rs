@@ -16,7 +16,7 @@ mod rfb;
 mod session;
 pub(crate) mod socket;
 mod terminal;
-mod ticket;
+pub(crate) mod ticket;
 
 use std::collections::BTreeMap;
 

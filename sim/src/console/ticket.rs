@@ -80,6 +80,7 @@ mod tests {
             roles: BTreeMap::new(),
             grants: Vec::new(),
             pools: BTreeMap::new(),
+            rotations: 0,
             key: "k".into(),
             rotations: 0,
         }

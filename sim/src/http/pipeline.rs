@@ -165,7 +165,7 @@ pub(crate) async fn answer(
     };
     let delay = match &outcome {
         Err(failure) if failure.status == 401 => AUTH_DELAY,
-        Err(failure) => failure.after,
+        Err(failure) => failure.delay,
         Ok(_) => 0.0,
     };
     if delay > 0.0 {

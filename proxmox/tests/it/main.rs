@@ -3,12 +3,14 @@
 //! `wire` is about requests, trust and hostile answers, `delivery` about what is sent where and how often, `api`
 //! about each call, `config` about reading VM configs, `firewall` about rules and their order; `reinstall` about
 //! those of reinstallations, charts and the guest agent, `quirks` about what surprises clients of real clusters,
-//! `property` about texts that must come back byte for byte; `support` is the server.
+//! `property` about texts that must come back byte for byte; `console` about opening screens; `support` is the server.
 
 #[cfg(test)]
 mod api;
 #[cfg(test)]
 mod config;
+#[cfg(test)]
+mod console;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]

@@ -72,6 +72,8 @@ pub(crate) struct Worker {
     text: String,
     cancel: CancellationToken,
     mishap: Option<Mishap>,
+    /// At which fraction of the work it strikes.
+    point: f64,
     /// How often stuck tasks had been released when this one began.
     releases: u64,
     /// How many warnings it has logged.
@@ -108,11 +110,11 @@ impl Worker {
         }
     }
 
-    /// Works for some seconds and meets the task's fault in the middle.
+    /// Works for some seconds and meets the task's fault in the middle, or where a fault says.
     pub(crate) async fn toil(&self, seconds: f64) -> Outcome {
-        self.pause(seconds / 2.0).await?;
+        self.pause(seconds * self.point).await?;
         self.meet().await?;
-        self.pause(seconds / 2.0).await
+        self.pause(seconds * (1.0 - self.point)).await
     }
 
     /// Meets the task's fault.
@@ -128,8 +130,8 @@ impl Worker {
         }
     }
 
-    /// Works for some seconds in steps of about three, as PVE reports progress, and meets the task's fault in
-    /// the middle. `report` is called after each step with the fraction done and the seconds it took so far.
+    /// Works for some seconds in steps of about three, as PVE reports progress, and meets the task's fault where
+    /// [`Self::toil`] does. `report` is called after each step with the fraction done and the seconds it took so far.
     pub(crate) async fn toil_in_steps(&self, seconds: f64, report: impl Fn(f64, f64) + Send) -> Outcome {
         let count = (seconds / 3.0).ceil().clamp(2.0, 100.0);
         let mut done = 0.0;
@@ -137,7 +139,7 @@ impl Worker {
         while done < count {
             self.pause(seconds / count).await?;
             done += 1.0;
-            if !met && done * 2.0 >= count {
+            if !met && done >= count * self.point {
                 met = true;
                 self.meet().await?;
             }
@@ -243,6 +245,7 @@ where
         sim: Arc::clone(sim),
         text: text.clone(),
         cancel,
+        point: world.faults.point(kind),
         mishap: world.faults.mishap(kind, id),
         releases: world.releases,
         warnings: AtomicU32::new(0),

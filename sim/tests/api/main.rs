@@ -9,6 +9,7 @@ mod clone;
 mod cloudinit;
 mod config;
 mod create;
+mod ctl;
 mod faults;
 mod firewall;
 mod lab;

@@ -82,7 +82,6 @@ mod tests {
             pools: BTreeMap::new(),
             rotations: 0,
             key: "k".into(),
-            rotations: 0,
         }
     }
 

@@ -99,7 +99,7 @@ impl Client {
         &self.inner.transport
     }
 
-    async fn resolve(&self, vmid: VmId, not_before: Option<Instant>) -> Result<NodeName, Error> {
+    pub(crate) async fn resolve(&self, vmid: VmId, not_before: Option<Instant>) -> Result<NodeName, Error> {
         let look = self.nodes().look(vmid, not_before, Instant::now());
         if look != Look::Stale {
             return self.found(vmid, look);

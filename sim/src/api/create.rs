@@ -10,6 +10,7 @@ use crate::work::fork;
 use crate::world::vm::Vm;
 
 pub(super) const ROUTES: &[Endpoint] = &[Endpoint {
+    flock: true,
     takes: Takes::WithConfig(CREATE),
     ..Endpoint::on_node("POST", "/nodes/{node}/qemu", Allow::User, &[], create)
 }];
@@ -49,7 +50,7 @@ pub(super) const OWN: &[&str] = &[
 
 fn create(call: &mut Call<'_>) -> Answer {
     if call.params.get("archive").is_some() {
-        return Err(Failure::died("restoring is not simulated"));
+        return super::restore::restore(call);
     }
     let (node, vmid) = (call.node(), call.vmid());
     let pool = call.params.get("pool").map(str::to_owned);

@@ -96,7 +96,7 @@ fn placed(
         Asked::Volume => {
             if before.is_none_or(|old| old.file() != file) {
                 let Some(volume) = storage.volumes_on(node).find(|volume| volume.volid == file) else {
-                    return Err(Failure::died(format!("volume '{file}' does not exist")));
+                    return Err(Failure::died(format!("volume {file} does not exist")));
                 };
                 drive.set("size", size_text(volume.size));
             }

@@ -16,6 +16,9 @@ impl World {
         if !storage.on(node) {
             return Err(format!("storage '{id}' is not available on node '{node}'"));
         }
+        if self.faults.storage_is_offline(id) {
+            return Err(storage.offline_text());
+        }
         Ok(storage)
     }
 

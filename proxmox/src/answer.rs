@@ -162,6 +162,7 @@ mod tests {
             upid: None,
             snapshot: None,
             storage: None,
+            volume: None,
         })
     }
 

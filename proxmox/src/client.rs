@@ -94,7 +94,7 @@ impl Client {
         self.inner.transport.call(class, route, params).await
     }
 
-    async fn resolve(&self, vmid: VmId, not_before: Option<Instant>) -> Result<NodeName, Error> {
+    pub(crate) async fn resolve(&self, vmid: VmId, not_before: Option<Instant>) -> Result<NodeName, Error> {
         let look = self.nodes().look(vmid, not_before, Instant::now());
         if look != Look::Stale {
             return self.found(vmid, look);

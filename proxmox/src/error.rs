@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use crate::id::{NodeName, SnapshotName, StorageId, VmId};
+use crate::id::{NodeName, SnapshotName, StorageId, VmId, VolumeId};
 use crate::reason::Reason;
 use crate::upid::Upid;
 
@@ -29,6 +29,8 @@ pub struct Target {
     pub snapshot: Option<SnapshotName>,
     /// The storage that was addressed.
     pub storage: Option<StorageId>,
+    /// The volume that was addressed.
+    pub volume: Option<VolumeId>,
 }
 
 impl fmt::Display for Target {
@@ -45,6 +47,9 @@ impl fmt::Display for Target {
         }
         if let Some(storage) = &self.storage {
             write!(f, ", storage `{storage}`")?;
+        }
+        if let Some(volume) = &self.volume {
+            write!(f, ", volume `{volume}`")?;
         }
         if let Some(upid) = &self.upid {
             write!(f, ", task `{upid}`")?;
@@ -331,6 +336,7 @@ mod tests {
             upid: None,
             snapshot: None,
             storage: None,
+            volume: None,
         })
     }
 

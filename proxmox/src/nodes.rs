@@ -80,6 +80,11 @@ impl NodeCache {
         self.list().in_doubt = true;
     }
 
+    /// Takes note of a VM that was made just now, on a node that the list does not know of yet.
+    pub(crate) fn note(&self, vmid: VmId, node: &NodeName) {
+        self.list().nodes.insert(vmid, node.clone());
+    }
+
     /// Drops what is known about one VM.
     pub(crate) fn forget(&self, vmid: VmId) {
         self.list().nodes.remove(&vmid);
@@ -139,6 +144,19 @@ mod tests {
         );
         assert_eq!(
             cache.look(other, None, start + Duration::from_secs(3)),
+            Look::Stale
+        );
+    }
+
+    #[test]
+    fn a_vm_that_was_just_made_is_known_although_the_list_is_older() {
+        let start = Instant::now();
+        let cache = cache("pve1", start);
+        let new = VmId::new(777).unwrap();
+        cache.note(new, &NodeName::new("pve3").unwrap());
+        assert_eq!(cache.look(new, None, start), on("pve3"));
+        assert_eq!(
+            cache.look(new, Some(start + Duration::from_secs(1)), start),
             Look::Stale
         );
     }

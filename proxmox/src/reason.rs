@@ -110,16 +110,10 @@ pub enum Reason {
     Template,
     /// The VM's protection flag forbids it.
     Protected,
-    /// The VM must not run for this.
-    VmRunning,
-    /// There is a VM of this number already.
-    VmExists,
     /// High availability manages the VM.
     HaManaged,
     /// A volume is still needed by a snapshot or by a linked clone.
     VolumeInUse,
-    /// A volume is not there. Right after a clone or a move, on a network storage, this can pass by itself.
-    VolumeNotFound,
     /// The VM has no such disk.
     NoSuchDisk,
     /// A disk cannot become smaller.
@@ -154,6 +148,29 @@ pub enum Reason {
     NoQuorum,
     /// A replication job holds the VM.
     ReplicationRunning,
+    /// The VM must not run for this.
+    VmRunning,
+    /// There is a VM of this number already.
+    VmExists,
+    /// A storage has no room left.
+    StorageFull,
+    /// A storage cannot be reached, is switched off, or is not there on this node.
+    StorageUnavailable,
+    /// A storage or volume is not for this kind of content.
+    WrongContent,
+    /// There is no such volume: backup, medium or disk. Right after a clone or a move, on a network storage, this
+    /// can pass by itself.
+    VolumeNotFound,
+    /// The backup is protected against removal.
+    BackupProtected,
+    /// The storage keeps no more backups of the VM.
+    BackupLimit,
+    /// The VM can have no more protected backups on the storage.
+    ProtectedLimit,
+    /// The backup of at least one VM failed; why is in the task's log alone.
+    JobErrors,
+    /// The token lacks a privilege, which PVE noticed only in the task.
+    PermissionDenied,
     /// The VM's config does not enable the guest agent.
     AgentNotConfigured,
     /// The guest agent does not answer.
@@ -189,7 +206,6 @@ const PHRASES: &[(&str, Reason)] = &[
         Reason::LinkedCloneUnsupported,
     ),
     ("SSH public key validation error", Reason::InvalidSshKeys),
-    ("vm is running", Reason::VmRunning),
     ("VM is paused - cannot shutdown", Reason::Paused),
     ("VM quit/powerdown failed", Reason::ShutdownTimeout),
     ("unable to use snapshot name '", Reason::SnapshotNameReserved),
@@ -209,6 +225,29 @@ const PHRASES: &[(&str, Reason)] = &[
     ("detected modified configuration", Reason::DigestMismatch),
     ("no rule at position", Reason::RuleNotFound),
     ("no such IPSet", Reason::SetNotFound),
+    ("vm is running", Reason::VmRunning),
+    ("is running - destroy failed", Reason::VmRunning),
+    ("No space left on device", Reason::StorageFull),
+    ("ENOSPC", Reason::StorageFull),
+    ("out of space", Reason::StorageFull),
+    ("cannot remove protected", Reason::BackupProtected),
+    ("There is a max backup limit of", Reason::BackupLimit),
+    (
+        "number of protected backups per guest is limited",
+        Reason::ProtectedLimit,
+    ),
+    ("wrong content type", Reason::WrongContent),
+    ("content type needs to be", Reason::WrongContent),
+    ("Content type '", Reason::WrongContent),
+    ("' does not support vm images", Reason::WrongContent),
+    ("error fetching datastores", Reason::StorageUnavailable),
+    ("error listing snapshots", Reason::StorageUnavailable),
+    ("could not activate storage", Reason::StorageUnavailable),
+    ("unable to activate storage", Reason::StorageUnavailable),
+    ("can't find file '", Reason::VolumeNotFound),
+    ("volume_size_info on '", Reason::VolumeNotFound),
+    ("no such logical volume", Reason::VolumeNotFound),
+    ("Permission check failed", Reason::PermissionDenied),
     ("no quorum", Reason::NoQuorum),
     ("replication running", Reason::ReplicationRunning),
     ("got no worker upid", Reason::WorkerLost),
@@ -239,12 +278,6 @@ impl Reason {
         if about_a_vm(text, &["not running", "is not running"]) {
             return Self::NotRunning;
         }
-        if about_a_vm(text, &["is running - "]) {
-            return Self::VmRunning;
-        }
-        if about_a_vm(text, &["already exists"]) {
-            return Self::VmExists;
-        }
         if about_a_vm(text, &["already running"]) {
             return Self::AlreadyRunning;
         }
@@ -257,11 +290,14 @@ impl Reason {
         if text.contains("disk '") && text.contains("' does not exist") {
             return Self::NoSuchDisk;
         }
-        if text.contains("volume ") && text.contains(" does not exist") {
-            return Self::VolumeNotFound;
-        }
         if text.contains("IPSet '") && text.contains("' is not empty") {
             return Self::SetNotEmpty;
+        }
+        if let Some(reason) = about_a_place(text) {
+            return reason;
+        }
+        if text.trim() == "job errors" {
+            return Self::JobErrors;
         }
         PHRASES
             .iter()
@@ -287,11 +323,8 @@ impl fmt::Display for Reason {
             Self::ShutdownTimeout => "the guest did not power down in time",
             Self::Template => "the VM is a template",
             Self::Protected => "the VM is protected",
-            Self::VmRunning => "the VM runs",
-            Self::VmExists => "the VM's number is taken",
             Self::HaManaged => "high availability manages the VM",
             Self::VolumeInUse => "a volume is still needed",
-            Self::VolumeNotFound => "a volume is not there",
             Self::NoSuchDisk => "the VM has no such disk",
             Self::ShrinkUnsupported => "disks cannot become smaller",
             Self::LinkedCloneUnsupported => "a disk's storage cannot make linked clones",
@@ -309,6 +342,17 @@ impl fmt::Display for Reason {
             Self::DigestMismatch => "the config was changed meanwhile",
             Self::NoQuorum => "the cluster has no quorum",
             Self::ReplicationRunning => "a replication runs",
+            Self::VmRunning => "the VM runs",
+            Self::VmExists => "the VM's number is taken",
+            Self::StorageFull => "a storage is full",
+            Self::StorageUnavailable => "a storage cannot be used",
+            Self::WrongContent => "a storage or volume is of the wrong kind",
+            Self::VolumeNotFound => "there is no such volume",
+            Self::BackupProtected => "the backup is protected",
+            Self::BackupLimit => "the storage keeps no more backups of the VM",
+            Self::ProtectedLimit => "the VM can have no more protected backups",
+            Self::JobErrors => "a backup failed, see the task's log",
+            Self::PermissionDenied => "the token lacks a privilege",
             Self::AgentNotConfigured => "the guest agent is not enabled",
             Self::AgentNotRunning => "the guest agent does not answer",
             Self::AgentRefused => "the guest agent refused",
@@ -332,6 +376,33 @@ fn about_a_vm(text: &str, phrases: &[&str]) -> bool {
                 .iter()
                 .any(|phrase| after.trim_start().starts_with(phrase))
     })
+}
+
+/// What a text says about a VM number, a storage or a volume that it quotes in the middle.
+fn about_a_place(text: &str) -> Option<Reason> {
+    if about_a_vm(text, &["already exists on node"]) {
+        return Some(Reason::VmExists);
+    }
+    if let Some((_, rest)) = text.split_once("storage '")
+        && let Some((_, after)) = rest.split_once('\'')
+    {
+        let gone = [
+            " is not online",
+            " is disabled",
+            " is not available on node",
+            " does not exist",
+        ];
+        if gone.iter().any(|phrase| after.starts_with(phrase)) {
+            return Some(Reason::StorageUnavailable);
+        }
+    }
+    // `volume local:iso/x.iso does not exist`, and of a backup server `snapshot vm/100/… does not exist`.
+    let missing = ["volume ", "snapshot vm/", "snapshot ct/"].iter().any(|word| {
+        text.split_once(word)
+            .and_then(|(_, rest)| rest.split_once(' '))
+            .is_some_and(|(_, after)| after.starts_with("does not exist"))
+    });
+    missing.then_some(Reason::VolumeNotFound)
 }
 
 fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
@@ -477,6 +548,96 @@ mod tests {
             (
                 "Agent error: child process has failed to set user password",
                 Reason::AgentRefused,
+            ),
+        ];
+        for (text, reason) in cases {
+            assert_eq!(Reason::classify(text), reason, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_about_storages_backups_and_restores_have_their_reason() {
+        let cases = [
+            ("unable to restore VM 100 - vm is running", Reason::VmRunning),
+            ("VM 100 is running - destroy failed", Reason::VmRunning),
+            (
+                "unable to restore VM 100 - - protection mode enabled",
+                Reason::Protected,
+            ),
+            (
+                "unable to restore VM 100 - VM 100 already exists on node 'pve1'",
+                Reason::VmExists,
+            ),
+            (
+                "vma_queue_write: write error - No space left on device",
+                Reason::StorageFull,
+            ),
+            (
+                "backup write data failed: command error: write_data upload error: ENOSPC: No space left on device",
+                Reason::StorageFull,
+            ),
+            ("storage 'nas' is not online", Reason::StorageUnavailable),
+            ("storage 'nas' is disabled", Reason::StorageUnavailable),
+            (
+                "storage 'nas' is not available on node 'pve1'",
+                Reason::StorageUnavailable,
+            ),
+            ("storage 'nas' does not exist", Reason::StorageUnavailable),
+            (
+                "could not activate storage 'nas': storage 'nas' is not online",
+                Reason::StorageUnavailable,
+            ),
+            (
+                "pbs: error fetching datastores - 500 Can't connect to 192.0.2.9:8007 (No route to host)",
+                Reason::StorageUnavailable,
+            ),
+            (
+                "could not get storage information for 'x': can't use storage 'x' for backups - wrong content type",
+                Reason::WrongContent,
+            ),
+            (
+                "unable to use volume local:iso/x.iso - content type needs to be 'backup'",
+                Reason::WrongContent,
+            ),
+            (
+                "Content type 'images' is not available on storage 'backups'",
+                Reason::WrongContent,
+            ),
+            ("volume local:iso/x.iso does not exist", Reason::VolumeNotFound),
+            ("volume 'local:iso/x.iso' does not exist", Reason::VolumeNotFound),
+            (
+                "can't find file 'dir1:backup/vzdump-qemu-100-2026_08_20-03_00_01.vma'",
+                Reason::VolumeNotFound,
+            ),
+            (
+                "volume_size_info on 'local:iso/none.iso' failed - no format",
+                Reason::VolumeNotFound,
+            ),
+            (
+                "proxmox-backup-client failed: Error: snapshot vm/100/2026-08-20T03:00:01Z does not exist",
+                Reason::VolumeNotFound,
+            ),
+            (
+                "cannot remove protected volume 'backup/vzdump-qemu-100-x.vma' on 'dir1'",
+                Reason::BackupProtected,
+            ),
+            (
+                "proxmox-backup-client failed: Error: cannot remove protected snapshot",
+                Reason::BackupProtected,
+            ),
+            (
+                "There is a max backup limit of 3 enforced by the target storage or the vzdump parameters. Either \
+                 increase the limit or delete old backups.",
+                Reason::BackupLimit,
+            ),
+            (
+                "The number of protected backups per guest is limited to 5 on storage 'dir1'",
+                Reason::ProtectedLimit,
+            ),
+            ("job errors", Reason::JobErrors),
+            (
+                "Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)",
+                Reason::PermissionDenied,
             ),
         ];
         for (text, reason) in cases {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::api::firewall::{FirewallName, SetMember};
 use crate::error::Target;
-use crate::id::{NodeName, SnapshotName, StorageId, VmId};
+use crate::id::{NodeName, SnapshotName, StorageId, VmId, VolumeId};
 use crate::secret::Secret;
 use crate::upid::Upid;
 
@@ -33,6 +33,7 @@ pub(crate) struct Route {
     upid: Option<Upid>,
     snapshot: Option<SnapshotName>,
     storage: Option<StorageId>,
+    volume: Option<VolumeId>,
 }
 
 impl Route {
@@ -46,6 +47,7 @@ impl Route {
             upid: None,
             snapshot: None,
             storage: None,
+            volume: None,
         }
     }
 
@@ -107,6 +109,19 @@ impl Route {
         self.segment("/{cidr}", member.as_str())
     }
 
+    /// The storage of a volume.
+    pub(crate) fn storage_of(mut self, volume: &VolumeId) -> Self {
+        self.storage = volume.storage();
+        let (storage, _) = volume.as_str().split_once(':').unwrap_or_default();
+        self.segment("/{storage}", storage)
+    }
+
+    /// A volume as one segment: PVE takes its slashes encoded too.
+    pub(crate) fn volume(mut self, volume: &VolumeId) -> Self {
+        self.volume = Some(volume.clone());
+        self.segment("/{volume}", volume.as_str())
+    }
+
     fn segment(mut self, template: &'static str, value: &str) -> Self {
         self.path.push('/');
         self.path.extend(utf8_percent_encode(value, SEGMENT));
@@ -124,6 +139,7 @@ impl Route {
             upid: self.upid.clone(),
             snapshot: self.snapshot.clone(),
             storage: self.storage.clone(),
+            volume: self.volume.clone(),
         })
     }
 }

@@ -24,6 +24,7 @@
 //! Deliberately not here: any code of the client in `proxmox/`. A wrong assumption must not cancel itself out.
 
 mod api;
+mod calendar;
 mod clock;
 mod config;
 mod console;

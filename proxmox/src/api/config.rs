@@ -268,6 +268,9 @@ pub enum InvalidUpdate {
     /// A control character in a value; only the description may have line breaks.
     #[error("the value of `{0}` contains control characters")]
     Control(String),
+    /// Not an installation medium, or not a slot that a CD drive can be in.
+    #[error("`{0}` cannot be put into a CD drive there")]
+    Medium(String),
     /// The mask that PVE shows instead of a password: written back, it would become the password.
     #[error("`{0}` holds the mask of a password, not a password")]
     Mask(String),
@@ -375,6 +378,16 @@ impl ConfigUpdate {
     /// Whether there is nothing to change. PVE refuses such a call.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.secrets.is_empty() && self.delete.is_empty() && self.revert.is_empty()
+    }
+
+    /// Whether it also takes keys away or depends on a digest.
+    pub(crate) fn does_more_than_set(&self) -> bool {
+        !self.delete.is_empty() || self.digest.is_some()
+    }
+
+    /// The keys that it sets.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.set.keys().chain(self.secrets.keys()).map(String::as_str)
     }
 
     pub(crate) fn params(&self) -> Params {

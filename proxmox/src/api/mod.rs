@@ -9,17 +9,21 @@
 
 pub(crate) mod access;
 pub(crate) mod agent;
+pub(crate) mod backup;
 pub(crate) mod change;
 pub(crate) mod clone;
 pub(crate) mod cluster;
 pub(crate) mod config;
 pub(crate) mod firewall;
+pub(crate) mod media;
 pub(crate) mod power;
+pub(crate) mod restore;
 pub(crate) mod rrd;
 pub(crate) mod snapshots;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod tasks;
+pub(crate) mod volume;
 
 use serde::{Deserialize, Deserializer};
 

@@ -158,16 +158,16 @@ fn storage_entries(call: &Call<'_>) -> Vec<Value> {
             ) {
                 continue;
             }
+            let reached = node.online && !call.world.faults.storage_is_offline(&storage.id);
             let mut entry = json!({
                 "id": format!("storage/{}/{}", node.name, storage.id), "type": "storage",
                 "storage": storage.id, "node": node.name, "plugintype": storage.kind.name(),
                 "shared": u8::from(storage.shared), "content": storage.content_text(),
-                "status": if node.online { "available" } else { "unknown" },
+                "status": if reached { "available" } else { "unknown" },
             });
-            if node.online
-                && let Some(map) = entry.as_object_mut()
-            {
-                map.insert("disk".into(), Value::from(storage.used_on(&node.name)));
+            if reached && let Some(map) = entry.as_object_mut() {
+                let used = storage.total - call.world.free_on(storage, &node.name);
+                map.insert("disk".into(), Value::from(used));
                 map.insert("maxdisk".into(), Value::from(storage.total));
             }
             out.push(entry);

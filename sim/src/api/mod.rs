@@ -25,11 +25,15 @@ mod firewall;
 mod login;
 mod nodes;
 mod power;
+mod prune;
+mod restore;
 mod rrd;
 mod snapshots;
 mod storage;
 mod tasks;
 mod vms;
+mod volume;
+mod vzdump;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -169,6 +173,7 @@ const PATH_PROPERTIES: &[Property] = &[
         .no_shorter_than(2)
         .no_longer_than(64),
     Property::text("cidr").format(cidr_or_alias),
+    Property::text("volume"),
 ];
 
 /// An address, a network, or the name of an alias.
@@ -250,6 +255,11 @@ impl Call<'_> {
         Ok(())
     }
 
+    /// Refuses unless the caller has one of the privileges on a path.
+    pub(crate) fn require(&self, path: &str, any: &[&str]) -> Result<(), Failure> {
+        self.world.require(self.who, path, any)
+    }
+
     /// Which PVE is simulated.
     pub(crate) fn major(&self) -> Major {
         self.world.major
@@ -265,17 +275,20 @@ const AREAS: &[&[Endpoint]] = &[
     cluster::ROUTES,
     config::ROUTES,
     console::ROUTES,
-    create::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,
     login::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
+    prune::ROUTES,
+    restore::ROUTES,
     rrd::ROUTES,
     snapshots::ROUTES,
     storage::ROUTES,
     tasks::ROUTES,
     vms::ROUTES,
+    volume::ROUTES,
+    vzdump::ROUTES,
 ];
 
 /// All endpoints.
@@ -292,11 +305,22 @@ pub(crate) fn find(method: &str, path: &str) -> Option<(&'static Endpoint, BTree
 }
 
 fn fill(template: &str, parts: &[&str]) -> Option<BTreeMap<String, String>> {
-    let wanted = template.trim_matches('/').split('/').collect::<Vec<_>>();
+    let mut wanted = template.trim_matches('/').split('/').collect::<Vec<_>>();
+    let mut values = BTreeMap::new();
+    // A volume's name has slashes, raw or encoded: it takes the rest of the path.
+    let parts = if wanted.last() == Some(&"{volume}") && parts.len() >= wanted.len() {
+        wanted.pop();
+        let (head, rest) = parts.split_at_checked(wanted.len())?;
+        let rest = rest.join("/");
+        let text = percent_encoding::percent_decode_str(&rest).decode_utf8_lossy();
+        values.insert("volume".to_owned(), text.into_owned());
+        head
+    } else {
+        parts
+    };
     if wanted.len() != parts.len() {
         return None;
     }
-    let mut values = BTreeMap::new();
     for (wanted, part) in wanted.iter().zip(parts) {
         match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
             Some(name) => {
@@ -353,5 +377,19 @@ mod tests {
         );
         assert_eq!(values["snapname"], "a-b");
         assert!(find("GET", "/nodes/pve1/qemu/100/nothing").is_none());
+    }
+
+    #[test]
+    fn a_volume_takes_the_rest_of_the_path() {
+        for path in [
+            "/nodes/pve1/storage/local/content/local:iso/a b.iso",
+            "/nodes/pve1/storage/local/content/local%3Aiso%2Fa%20b.iso",
+        ] {
+            let (endpoint, values) = find("GET", path).unwrap();
+            assert_eq!(endpoint.path, "/nodes/{node}/storage/{storage}/content/{volume}");
+            assert_eq!(values["volume"], "local:iso/a b.iso");
+        }
+        let (endpoint, _) = find("GET", "/nodes/pve1/storage/local/content").unwrap();
+        assert_eq!(endpoint.path, "/nodes/{node}/storage/{storage}/content");
     }
 }

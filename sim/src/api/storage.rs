@@ -6,6 +6,7 @@ use super::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::units::float;
+use crate::world::World;
 use crate::world::storage::{Storage, StorageKind, Volume};
 
 const SEE: &[&str] = &["Datastore.Audit", "Datastore.AllocateSpace"];
@@ -44,17 +45,23 @@ const CONTENT: &[Property] = &[
         .at_most(999_999_999),
 ];
 
-fn shown(storage: &Storage, node: &str) -> Map<String, Value> {
-    let used = storage.used_on(node);
+fn shown(world: &World, storage: &Storage, node: &str) -> Map<String, Value> {
+    let active = storage.enabled && !world.faults.storage_is_offline(&storage.id);
+    let (total, used, free) = if active {
+        let free = world.free_on(storage, node);
+        (storage.total, storage.total - free, free)
+    } else {
+        (0, 0, 0)
+    };
     let entry = json!({
         "type": storage.kind.name(),
         "content": storage.content_text(),
         "enabled": u8::from(storage.enabled),
-        "active": u8::from(storage.enabled),
+        "active": u8::from(active),
         "shared": u8::from(storage.shared),
-        "total": storage.total,
+        "total": total,
         "used": used,
-        "avail": storage.total - used,
+        "avail": free,
     });
     entry.as_object().cloned().unwrap_or_default()
 }
@@ -73,73 +80,49 @@ fn list(call: &mut Call<'_>) -> Answer {
             && call.may_any(&format!("/storage/{}", storage.id), SEE)
     };
     let list = call.world.storages.values().filter(wanted).map(|storage| {
-        let mut entry = shown(storage, &node);
+        let mut entry = shown(call.world, storage, &node);
         entry.insert("storage".to_owned(), Value::from(storage.id.as_str()));
-        let fraction = float(storage.used_on(&node)) / float(storage.total.max(1));
-        entry.insert("used_fraction".to_owned(), Value::from(fraction));
+        let number = |key: &str| entry.get(key).and_then(Value::as_u64).unwrap_or(0);
+        if let (used, total @ 1..) = (number("used"), number("total")) {
+            let fraction = float(used) / float(total);
+            entry.insert("used_fraction".to_owned(), Value::from(fraction));
+        }
         Value::Object(entry)
     });
     Ok(list.collect::<Value>().into())
 }
 
-/// The storage in the path, if the node in the path has it.
-fn one<'a>(call: &'a Call<'_>) -> Result<&'a Storage, Failure> {
-    let (id, node) = (call.params.text("storage"), call.params.text("node"));
-    let storage = call
-        .world
-        .storages
-        .get(id)
-        .ok_or_else(|| format!("storage '{id}' does not exist"))?;
-    if !storage.on(node) {
-        return Err(Failure::died(format!(
-            "storage '{id}' is not available on node '{node}'"
-        )));
-    }
-    if !storage.enabled {
-        return Err(Failure::died(format!("storage '{id}' is disabled")));
-    }
-    Ok(storage)
-}
-
 fn status(call: &mut Call<'_>) -> Answer {
-    let storage = one(call)?;
-    Ok(Value::Object(shown(storage, call.params.text("node"))).into())
+    let (id, node) = (call.params.text("storage"), call.params.text("node"));
+    let storage = call.world.storages.get(id);
+    let Some(storage) = storage.filter(|storage| storage.on(node)) else {
+        return Err(Failure::parameter("storage", "No such storage."));
+    };
+    Ok(Value::Object(shown(call.world, storage, node)).into())
 }
 
 fn content(call: &mut Call<'_>) -> Answer {
-    let storage = one(call)?;
-    let path = format!("/storage/{}", storage.id);
-    let space = call.may(&path, "Datastore.AllocateSpace");
-    let everything = call.may(&path, "Datastore.Allocate");
-    let seen = |volume: &&Volume| {
-        let of_vm = |privilege: &str| {
-            volume
-                .vmid
-                .is_some_and(|vmid| call.may(&format!("/vms/{vmid}"), privilege))
-        };
-        match volume.content.as_str() {
-            "backup" => everything || (space && of_vm("VM.Backup")),
-            "images" | "rootdir" => everything || of_vm("VM.Config.Disk"),
-            _ => true,
-        }
-    };
+    let (id, node) = (call.params.text("storage"), call.params.text("node"));
+    let storage = call.world.storage_on(id, node)?;
+    let now = call.sim.clock.seconds();
     let kind = call.params.get("content");
     let vmid = call.params.get("vmid");
     let wanted = |volume: &&Volume| {
-        kind.is_none_or(|kind| volume.content == kind)
+        storage.content.contains(&volume.content)
+            && kind.is_none_or(|kind| volume.content == kind)
             && vmid.is_none_or(|vmid| volume.vmid.is_some_and(|own| own.to_string() == vmid))
+            && call.world.readable(call.who, None, &volume.volid, None).is_ok()
     };
-    let volumes = storage
-        .volumes_on(call.params.text("node"))
-        .filter(wanted)
-        .filter(seen);
+    let mut volumes = storage.volumes_on(node).filter(wanted).collect::<Vec<_>>();
+    volumes.sort_by_key(|volume| volume.volid.to_lowercase());
     Ok(volumes
-        .map(|volume| entry(storage, volume))
+        .into_iter()
+        .map(|volume| entry(storage, volume, now))
         .collect::<Value>()
         .into())
 }
 
-fn entry(storage: &Storage, volume: &Volume) -> Value {
+fn entry(storage: &Storage, volume: &Volume, now: i64) -> Value {
     let mut out = Map::new();
     let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
     put("volid", Value::from(volume.volid.as_str()));
@@ -158,7 +141,8 @@ fn entry(storage: &Storage, volume: &Volume) -> Value {
         if volume.protected {
             put("protected", Value::from(1));
         }
-        if storage.kind == StorageKind::Pbs {
+        // The backup server looks at new backups at night.
+        if storage.kind == StorageKind::Pbs && now - volume.ctime > 86_400 {
             put(
                 "verification",
                 json!({ "state": "ok", "upid": "UPID:pbs:0000A001:0000B001:00000001:68A00000:verify:backups:root@pam:" }),

@@ -91,12 +91,12 @@ fn placed(
         .vm(node, vmid)?
         .get(key)
         .and_then(|text| Drive::parse(key, text));
-    let storage = world.usable_storage(id, node)?;
+    let storage = world.storage_on(id, node)?;
     let wish = match asked(rest) {
         Asked::Volume => {
             if before.is_none_or(|old| old.file() != file) {
                 let Some(volume) = storage.volumes_on(node).find(|volume| volume.volid == file) else {
-                    return Err(Failure::died(format!("volume '{file}' does not exist")));
+                    return Err(Failure::died(format!("volume {file} does not exist")));
                 };
                 drive.set("size", size_text(volume.size));
             }

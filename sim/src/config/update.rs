@@ -200,12 +200,23 @@ impl Change {
                 && let Some(storage) = drive.storage()
                 && old(key).is_none_or(|before| before.file() != drive.file())
             {
-                let any: &[&str] = if drive.is_cdrom() && !drive.is_cloudinit() {
-                    &["Datastore.Audit", "Datastore.AllocateSpace"]
+                let name = drive.file().split_once(':').map_or("", |(_, name)| name);
+                let is_new = name == "cloudinit" || name.parse::<f64>().is_ok();
+                if is_new {
+                    require(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+                    let holds_images = |s: &crate::world::storage::Storage| s.content.contains("images");
+                    if world.storages.get(storage).is_some_and(|s| !holds_images(s)) {
+                        let text = format!("storage '{storage}' does not support vm images");
+                        return Err(Failure::parameter("storage", text));
+                    }
                 } else {
-                    &["Datastore.AllocateSpace"]
-                };
-                require(&format!("/storage/{storage}"), any)?;
+                    world.readable(who, Some(vmid), drive.file(), None)?;
+                    let (_, _, named) = world.named(drive.file())?;
+                    if !["images", "iso"].contains(&named.content) {
+                        let text = "content type needs to be 'images' or 'iso'";
+                        return Err(Failure::parameter(key, text));
+                    }
+                }
                 if let Some(source) = drive.get("import-from") {
                     may_import(world, key, source, &require, who)?;
                 }
@@ -220,6 +231,11 @@ impl Change {
             }
         }
         Ok(())
+    }
+
+    /// The values to be set, by key.
+    pub(crate) fn values(&self) -> &BTreeMap<String, String> {
+        &self.set
     }
 
     /// What must hold before the change: the VM is there, is the one the caller saw, and is not locked.

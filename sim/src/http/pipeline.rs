@@ -269,7 +269,8 @@ async fn decide(
     }
     let major = sim.world().major;
     let params = schema::check(endpoint.properties(), &given, major).map_err(Failure::invalid)?;
-    let _guard = flock(sim, endpoint, asked.vmid()).await?;
+    let vmid = params.get("vmid").and_then(|text| text.parse().ok());
+    let _guard = flock(sim, endpoint, vmid).await?;
     let reply = {
         let mut world = sim.world();
         (endpoint.run)(&mut Call {
@@ -429,7 +430,7 @@ async fn flock(
     had.map(Some).map_err(|_| Failure::died(flock_refusal(vmid)))
 }
 
-/// Waits for a task as `background_delay` asks: null if it ends well in time, an error if it does not.
+/// Waits for a task as `background_delay` or `delay` asks: null if it ends well in time, an error if it does not.
 async fn awaited(sim: &Simulation, reply: Reply, upid: &str, seconds: f64) -> Result<Reply, Failure> {
     let deadline = tokio::time::Instant::now() + sim.clock.real(seconds);
     loop {
@@ -438,17 +439,18 @@ async fn awaited(sim: &Simulation, reply: Reply, upid: &str, seconds: f64) -> Re
             .world()
             .tasks
             .get(upid)
-            .map(|task| (task.upid.id.clone(), task.end.clone()));
+            .map(|task| (task.upid.clone(), task.end.clone()));
         match end {
             Some((_, Some(end))) if end.status == "OK" || end.status.starts_with("WARNINGS") => {
                 return Ok(Value::Null.into());
             }
-            Some((vmid, Some(end))) => {
+            Some((upid, Some(end))) if upid.kind == "qmconfig" => {
                 return Err(Failure::died(format!(
-                    "failed to update VM {vmid}: {}",
-                    end.status
+                    "failed to update VM {}: {}",
+                    upid.id, end.status
                 )));
             }
+            Some((_, Some(end))) => return Err(Failure::died(end.status)),
             _ => {}
         }
         if tokio::time::timeout_at(deadline, changed).await.is_err() {

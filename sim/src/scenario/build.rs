@@ -1,6 +1,7 @@
 //! Makes a world of a scenario, or says what in it cannot be.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -13,9 +14,11 @@ use crate::options::Major;
 use crate::schema::format;
 use crate::units::{float, mix};
 use crate::world::access::{Access, Grant, SecondFactor, Token, User};
+use crate::world::backup::Archive;
 use crate::world::guest::Guest;
 use crate::world::ha::Managed;
 use crate::world::load::Load;
+use crate::world::retention::Keep;
 use crate::world::storage::{Storage, StorageKind, Volume};
 use crate::world::vm::{Run, Snapshot, Span, Vm};
 use crate::world::{Node, World};
@@ -47,6 +50,7 @@ impl Scenario {
             cluster: file.cluster.name.clone(),
             nodes: nodes(file, now)?,
             storages: IndexMap::new(),
+            archives: crate::world::backup::Archives::default(),
             vms: BTreeMap::new(),
             access: access(file, major, seed)?,
             tasks: crate::world::task::Tasks::default(),
@@ -88,6 +92,7 @@ impl Scenario {
                 }
             }
         }
+        archives(file, &mut world)?;
         world.publish_all(now);
         Ok(world)
     }
@@ -107,6 +112,7 @@ fn nodes(file: &file::File, now: f64) -> Built<IndexMap<String, Node>> {
             booted: now - float(spec.uptime_seconds),
             online: spec.online,
             address: format!("10.0.0.{number}"),
+            vzdump: Arc::default(),
         };
         if out.insert(spec.name.clone(), node).is_some() {
             return wrong(format!("node `{}`", spec.name), "is there twice");
@@ -213,6 +219,10 @@ fn storages(file: &file::File, world: &mut World, now: f64) -> Built<()> {
                 node: volume.node.clone(),
             });
         }
+        let prune = match spec.prune_backups.as_deref().map(Keep::parse).transpose() {
+            Ok(prune) => prune,
+            Err(reason) => return wrong(format!("{place}, `prune-backups`"), reason),
+        };
         let storage = Storage {
             id: spec.id.clone(),
             kind,
@@ -221,6 +231,8 @@ fn storages(file: &file::File, world: &mut World, now: f64) -> Built<()> {
             nodes: spec.nodes.iter().cloned().collect(),
             total: spec.size_gib * GIB,
             enabled: spec.enabled,
+            prune,
+            max_protected: spec.max_protected_backups,
             volumes,
         };
         if world.storages.insert(spec.id.clone(), storage).is_some() {
@@ -318,6 +330,7 @@ fn add_vm(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, now: f64) -
             since: began,
             pid: world.pid(),
             paused: spec.status == Status::Paused,
+            prelaunch: false,
         }),
         spans: spans(spec, began, now),
         load: Load {
@@ -403,6 +416,24 @@ fn disks(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, config: &Sec
         };
         volumes.insert((volume.node.clone().unwrap_or_default(), volume.volid.clone()));
         storage.volumes.push(volume);
+    }
+    Ok(())
+}
+
+/// Fills the backups of the scenario: with what their VM has now, but for what the scenario says differed.
+fn archives(file: &file::File, world: &mut World) -> Built<()> {
+    let backups = file
+        .storages
+        .iter()
+        .flat_map(|storage| storage.volumes.iter().map(move |volume| (storage, volume)))
+        .filter(|(_, volume)| volume.content == "backup");
+    for (storage, volume) in backups {
+        let volid = format!("{}:{}", storage.id, volume.name);
+        let vm = volume.vmid.and_then(|vmid| world.vms.get(&vmid));
+        let mut then = vm.map(|vm| vm.config.clone()).unwrap_or_default();
+        then.extend(section(&volid, &volume.config, volume.vmid.unwrap_or(0))?);
+        let archive = Archive::of(world, &then);
+        world.archives.insert(volume.node.as_deref(), &volid, archive);
     }
     Ok(())
 }

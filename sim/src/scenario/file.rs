@@ -99,6 +99,11 @@ pub(super) struct Storage {
     pub(super) size_gib: u64,
     #[serde(default = "yes")]
     pub(super) enabled: bool,
+    /// Retention, such as `keep-last=3`.
+    #[serde(default, rename = "prune-backups")]
+    pub(super) prune_backups: Option<String>,
+    #[serde(default, rename = "max-protected-backups")]
+    pub(super) max_protected_backups: Option<i64>,
     #[serde(default, rename = "volume")]
     pub(super) volumes: Vec<Volume>,
 }
@@ -120,6 +125,9 @@ pub(super) struct Volume {
     pub(super) age_seconds: u32,
     #[serde(default)]
     pub(super) node: Option<String>,
+    /// Of a backup: what the VM's configuration had instead at that time.
+    #[serde(default)]
+    pub(super) config: BTreeMap<String, Scalar>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

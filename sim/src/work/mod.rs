@@ -1,8 +1,9 @@
 //! Tasks at work: what happens between a UPID and its exit status.
 //!
 //! [`fork`] registers a task and lets its work run; a [`Worker`] is the work's hand: it logs, waits (scaled),
-//! takes the VM's configuration lock, and meets the faults that were injected for it. The
-//! other modules are the works, each named after what it does. To add one: write an async function of a worker, fork it from an endpoint.
+//! takes the VM's configuration lock, and meets the faults that were injected for it. The other
+//! modules are the works, each named after what it does. To add one: write an async function of a worker, fork it
+//! from an endpoint.
 
 pub(crate) mod clone;
 mod copy;
@@ -12,9 +13,13 @@ pub(crate) mod disks;
 pub(crate) mod ha;
 pub(crate) mod migrate;
 pub(crate) mod power;
+pub(crate) mod restore;
 pub(crate) mod settings;
 pub(crate) mod snapshots;
+pub(crate) mod volumes;
+pub(crate) mod vzdump;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -70,12 +75,20 @@ pub(crate) struct Worker {
     mishap: Option<Mishap>,
     /// How often stuck tasks had been released when this one began.
     releases: u64,
+    /// How many warnings it has logged.
+    warnings: AtomicU32,
 }
 
 impl Worker {
     /// Adds a line to the task's log.
     pub(crate) fn log(&self, line: &str) {
         self.world().tasks.log(&self.text, line);
+    }
+
+    /// Adds a warning to the task's log; a task with warnings that ends well ends with `WARNINGS: n`.
+    pub(crate) fn warn(&self, line: &str) {
+        self.warnings.fetch_add(1, Ordering::Relaxed);
+        self.log(&format!("WARN: {line}"));
     }
 
     /// The world; hold it shortly.
@@ -104,12 +117,39 @@ impl Worker {
     /// Works for some seconds and meets the task's fault in the middle.
     pub(crate) async fn toil(&self, seconds: f64) -> Outcome {
         self.pause(seconds / 2.0).await?;
-        match &self.mishap {
-            None => {}
-            Some(Mishap::Fail(text)) => return Err(text.as_str().into()),
-            Some(Mishap::Stick) => self.stick().await?,
-        }
+        self.meet().await?;
         self.pause(seconds / 2.0).await
+    }
+
+    /// Meets the task's fault.
+    async fn meet(&self) -> Outcome {
+        match &self.mishap {
+            None => Ok(()),
+            Some(Mishap::Fail(text)) => Err(text.as_str().into()),
+            Some(Mishap::Stick) => self.stick().await,
+            Some(Mishap::Warn(text)) => {
+                self.warn(text);
+                Ok(())
+            }
+        }
+    }
+
+    /// Works for some seconds in steps of about three, as PVE reports progress, and meets the task's fault in
+    /// the middle. `report` is called after each step with the fraction done and the seconds it took so far.
+    pub(crate) async fn toil_in_steps(&self, seconds: f64, report: impl Fn(f64, f64) + Send) -> Outcome {
+        let count = (seconds / 3.0).ceil().clamp(2.0, 100.0);
+        let mut done = 0.0;
+        let mut met = false;
+        while done < count {
+            self.pause(seconds / count).await?;
+            done += 1.0;
+            if !met && done * 2.0 >= count {
+                met = true;
+                self.meet().await?;
+            }
+            report(done / count, seconds * done / count);
+        }
+        Ok(())
     }
 
     async fn stick(&self) -> Outcome {
@@ -156,7 +196,7 @@ impl Worker {
     }
 }
 
-/// Registers a task on a node and lets its work run; gives the UPID.
+/// Registers a task about a VM on a node and lets its work run; gives the UPID.
 pub(crate) fn fork<F, W>(
     sim: &Arc<Simulation>,
     world: &mut World,
@@ -170,26 +210,48 @@ where
     F: FnOnce(Arc<Worker>) -> W,
     W: Future<Output = Outcome> + Send + 'static,
 {
-    let id = vmid.to_string();
-    let (upid, cancel) = world.tasks.begin(node, kind, &id, user, sim.clock.seconds());
+    fork_about(sim, world, node, kind, &vmid.to_string(), user, work)
+}
+
+/// Registers a task about anything on a node (`100@local`, or nothing) and lets its work run; gives the UPID.
+pub(crate) fn fork_about<F, W>(
+    sim: &Arc<Simulation>,
+    world: &mut World,
+    node: &str,
+    kind: &str,
+    id: &str,
+    user: &str,
+    work: F,
+) -> String
+where
+    F: FnOnce(Arc<Worker>) -> W,
+    W: Future<Output = Outcome> + Send + 'static,
+{
+    let (upid, cancel) = world.tasks.begin(node, kind, id, user, sim.clock.seconds());
+    let vmid = id.split('@').next().and_then(|id| id.parse().ok()).unwrap_or(0);
     world.counters.effect(Effect::TaskStarted, vmid, Some(kind));
     let text = upid.text();
     let worker = Arc::new(Worker {
         sim: Arc::clone(sim),
         text: text.clone(),
         cancel,
-        mishap: world.faults.mishap(kind, &id),
+        mishap: world.faults.mishap(kind, id),
         releases: world.releases,
+        warnings: AtomicU32::new(0),
         upid,
     });
-    let run = work(worker);
+    let run = work(Arc::clone(&worker));
     let (sim, ended) = (Arc::clone(sim), text.clone());
     sim.clone().tracker.spawn(async move {
         let outcome = tokio::select! {
             () = sim.stop.cancelled() => return,
             outcome = run => outcome,
         };
-        let status = outcome.err().map_or_else(|| "OK".to_owned(), |Broken(text)| text);
+        let status = match (outcome, worker.warnings.load(Ordering::Relaxed)) {
+            (Err(Broken(text)), _) => text,
+            (Ok(()), 0) => "OK".to_owned(),
+            (Ok(()), count) => format!("WARNINGS: {count}"),
+        };
         sim.world().tasks.end(&ended, &status, sim.clock.seconds());
         sim.changed.notify_waiters();
     });

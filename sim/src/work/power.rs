@@ -36,7 +36,7 @@ pub(crate) struct Down {
 /// `qmstart`.
 pub(crate) async fn start(worker: Arc<Worker>, vmid: u32, skiplock: bool) -> Outcome {
     let _guard = worker.flock(vmid).await?;
-    let duration = {
+    let (duration, in_backup) = {
         let world = worker.world();
         let vm = world.vm(worker.node(), vmid)?;
         if vm.is_template() {
@@ -45,12 +45,26 @@ pub(crate) async fn start(worker: Arc<Worker>, vmid: u32, skiplock: bool) -> Out
         if !skiplock && vm.lock() != Some("suspended") && !(vm.lock() == Some("backup") && vm.run.is_some()) {
             vm.check_lock()?;
         }
-        if vm.run.is_some() {
+        let in_backup = vm.lock() == Some("backup") && vm.run.is_some();
+        if vm.run.is_some() && !in_backup {
             return Err(format!("VM {vmid} already running").into());
         }
-        world.durations.start
+        world.startable(vm)?;
+        (world.durations.start, in_backup)
     };
     worker.toil(duration).await?;
+    if in_backup {
+        // The backup began QEMU for its own purpose: the guest starts in it.
+        let now = worker.sim.clock.now();
+        let mut world = worker.world();
+        let vm = world.vm_mut(worker.node(), vmid)?;
+        let starts = vm.qmp_status() == "prelaunch";
+        vm.set_paused(false, now);
+        if starts {
+            world.counters.effect(Effect::Started, vmid, None);
+        }
+        return Ok(());
+    }
     bring_up(&worker, vmid)
 }
 

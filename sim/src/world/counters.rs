@@ -55,6 +55,19 @@ pub enum Effect {
     Imported,
     /// A VM's firewall file was written.
     FirewallChanged,
+    /// A backup is complete; the name is its volume.
+    BackupCreated,
+    /// A backup is gone, by a request or by retention; the name is its volume.
+    BackupRemoved,
+    /// Notes or protection of a backup were changed by a request; the name is its volume.
+    BackupEdited,
+    /// A VM was replaced by a backup, to the end; the name is the backup's volume.
+    Restored,
+    /// The disks of a VM were freed to be replaced by those of a backup, whatever came after; the name is the
+    /// backup's volume.
+    RestoreBegun,
+    /// A volume that is no backup was removed by a request; VM 0 if it belongs to none; the name is its volume.
+    VolumeRemoved,
 }
 
 /// How often one effect happened.
@@ -64,7 +77,7 @@ pub struct EffectCount {
     pub effect: Effect,
     /// To which VM.
     pub vmid: u32,
-    /// Snapshot name or task type, where the effect has one.
+    /// Name of a snapshot, type of a task or volume, where the effect has one.
     pub name: Option<String>,
     /// How often.
     pub count: u64,

@@ -99,6 +99,37 @@ pub enum Fault {
         #[serde(default = "one")]
         times: u32,
     },
+    /// Tasks of a type warn halfway and go on; those that end well end with `WARNINGS: 1`, which is success.
+    WarnTasks {
+        /// The type.
+        task: String,
+        /// Only tasks of this VM.
+        #[serde(default)]
+        vmid: Option<u32>,
+        /// The warning.
+        text: String,
+        /// How many tasks are hit.
+        #[serde(default = "one")]
+        times: u32,
+    },
+    /// A storage has no free space: what would write to it fails, until the fault is cleared.
+    StorageFull {
+        /// Its name.
+        storage: String,
+    },
+    /// A storage cannot be reached: it is listed as not active, whatever needs it fails, until the fault is
+    /// cleared.
+    StorageOffline {
+        /// Its name.
+        storage: String,
+    },
+    /// Work on a storage (backup, restore, removal) takes that many times as long, until the fault is cleared.
+    SlowStorage {
+        /// Its name.
+        storage: String,
+        /// How many times as long, at least 1.
+        factor: u32,
+    },
 }
 
 fn one() -> u32 {
@@ -112,6 +143,8 @@ pub(crate) enum Mishap {
     Fail(String),
     /// It hangs.
     Stick,
+    /// It logs this warning.
+    Warn(String),
 }
 
 /// What a request is, for matching.
@@ -151,6 +184,29 @@ impl Faults {
     /// The faults in force.
     pub(crate) fn list(&self) -> &[Fault] {
         &self.list
+    }
+
+    /// Whether a storage has no free space.
+    pub(crate) fn storage_is_full(&self, id: &str) -> bool {
+        self.list
+            .iter()
+            .any(|fault| matches!(fault, Fault::StorageFull { storage } if storage == id))
+    }
+
+    /// Whether a storage cannot be reached.
+    pub(crate) fn storage_is_offline(&self, id: &str) -> bool {
+        self.list
+            .iter()
+            .any(|fault| matches!(fault, Fault::StorageOffline { storage } if storage == id))
+    }
+
+    /// How many times as long work on a storage takes.
+    pub(crate) fn slowness(&self, id: &str) -> f64 {
+        let each = self.list.iter().map(|fault| match fault {
+            Fault::SlowStorage { storage, factor } if storage == id => f64::from((*factor).max(1)),
+            _ => 1.0,
+        });
+        each.fold(1.0, f64::max)
     }
 
     /// How long this request waits, in milliseconds.
@@ -236,7 +292,9 @@ impl Faults {
 
     /// What befalls a new task; uses the fault up.
     pub(crate) fn mishap(&mut self, kind: &str, id: &str) -> Option<Mishap> {
-        let of = |vmid: &Option<u32>| vmid.is_none_or(|vmid| vmid.to_string() == id);
+        // The id of a task that removes a backup is `VMID@STORAGE`.
+        let own = id.split('@').next().unwrap_or_default();
+        let of = |vmid: &Option<u32>| vmid.is_none_or(|vmid| vmid.to_string() == own);
         let hit = self.list.iter_mut().find_map(|fault| match fault {
             Fault::FailTasks {
                 task,
@@ -251,12 +309,23 @@ impl Faults {
                 *times -= 1;
                 Some(Mishap::Stick)
             }
+            Fault::WarnTasks {
+                task,
+                vmid,
+                text,
+                times,
+            } if task == kind && of(vmid) && *times > 0 => {
+                *times -= 1;
+                Some(Mishap::Warn(text.clone()))
+            }
             _ => None,
         });
         self.list.retain(|fault| {
             !matches!(
                 fault,
-                Fault::FailTasks { times: 0, .. } | Fault::StickTasks { times: 0, .. }
+                Fault::FailTasks { times: 0, .. }
+                    | Fault::StickTasks { times: 0, .. }
+                    | Fault::WarnTasks { times: 0, .. }
             )
         });
         hit
@@ -341,5 +410,31 @@ mod tests {
     fn faults_read_from_json_refuse_unknown_keys() {
         assert!(serde_json::from_str::<Fault>(r#"{"fault":"latency","milliseconds":5}"#).is_ok());
         assert!(serde_json::from_str::<Fault>(r#"{"fault":"latency","milliseconds":5,"x":1}"#).is_err());
+    }
+
+    #[test]
+    fn faults_of_storages_last_until_they_are_cleared() {
+        let mut faults = Faults::default();
+        for text in [
+            r#"{"fault":"storage-full","storage":"local"}"#,
+            r#"{"fault":"storage-offline","storage":"nas"}"#,
+            r#"{"fault":"slow-storage","storage":"local","factor":20}"#,
+            r#"{"fault":"warn-tasks","task":"vzdump","text":"odd"}"#,
+        ] {
+            faults.add(serde_json::from_str(text).unwrap());
+        }
+        for _ in 0..3 {
+            assert!(faults.storage_is_full("local") && !faults.storage_is_full("nas"));
+            assert!(faults.storage_is_offline("nas") && !faults.storage_is_offline("local"));
+            assert!((faults.slowness("local") - 20.0).abs() < f64::EPSILON);
+            assert!((faults.slowness("nas") - 1.0).abs() < f64::EPSILON);
+        }
+        assert_eq!(
+            faults.mishap("vzdump", "100"),
+            Some(Mishap::Warn("odd".to_owned()))
+        );
+        assert_eq!(faults.mishap("vzdump", "100"), None, "tasks count down");
+        faults.clear();
+        assert!(!faults.storage_is_full("local"));
     }
 }

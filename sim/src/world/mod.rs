@@ -4,12 +4,15 @@
 //! by the control API (`control`). Nothing here knows HTTP, waits or spawns.
 
 pub(crate) mod access;
+pub(crate) mod backup;
 pub(crate) mod counters;
 pub(crate) mod faults;
 pub(crate) mod firewall;
 pub(crate) mod guest;
 pub(crate) mod ha;
 pub(crate) mod load;
+mod reading;
+pub(crate) mod retention;
 mod roles;
 
 pub(crate) mod storage;
@@ -19,10 +22,12 @@ pub(crate) mod vm;
 pub(crate) mod volumes;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use self::access::Access;
+use self::backup::Archives;
 use self::counters::Counters;
 use self::faults::Faults;
 use self::firewall::Firewall;
@@ -51,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) online: bool,
     /// Its address in the cluster.
     pub(crate) address: String,
+    /// Held by the one backup job that may run on it.
+    pub(crate) vzdump: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How long tasks take, in seconds at time scale 1.
@@ -85,6 +92,12 @@ pub struct Durations {
     pub ha_round: f64,
     /// How long a node is away before its VMs are taken over.
     pub ha_fence: f64,
+    /// Backing up one GiB of disk.
+    pub backup_per_gib: f64,
+    /// Restoring one GiB of disk.
+    pub restore_per_gib: f64,
+    /// Removing a volume from a storage.
+    pub remove_volume: f64,
 }
 
 impl Default for Durations {
@@ -104,6 +117,9 @@ impl Default for Durations {
             migrate: 8.0,
             ha_round: 5.0,
             ha_fence: 60.0,
+            backup_per_gib: 0.3,
+            restore_per_gib: 0.4,
+            remove_volume: 1.0,
         }
     }
 }
@@ -121,6 +137,8 @@ pub(crate) struct World {
     pub(crate) nodes: IndexMap<String, Node>,
     /// Its storages.
     pub(crate) storages: IndexMap<String, Storage>,
+    /// What is inside its backups.
+    pub(crate) archives: Archives,
     /// Its VMs.
     pub(crate) vms: BTreeMap<u32, Vm>,
     /// Who may do what.
@@ -201,6 +219,64 @@ impl World {
                 vm.publish(now);
             }
         }
+    }
+
+    /// A storage that a node can use now, or PVE's text.
+    pub(crate) fn storage_on(&self, id: &str, node: &str) -> Result<&Storage, String> {
+        let storage = self
+            .storages
+            .get(id)
+            .ok_or_else(|| format!("storage '{id}' does not exist"))?;
+        if !storage.enabled {
+            return Err(format!("storage '{id}' is disabled"));
+        }
+        if !storage.on(node) {
+            return Err(format!("storage '{id}' is not available on node '{node}'"));
+        }
+        if self.faults.storage_is_offline(id) {
+            return Err(storage.offline_text());
+        }
+        Ok(storage)
+    }
+
+    /// Whether what is in a VM's drives can be reached, or PVE's text. A medium that is gone keeps a VM from starting.
+    pub(crate) fn startable(&self, vm: &Vm) -> Result<(), String> {
+        for (_, drive) in vm.drives() {
+            let Some(id) = drive.storage() else { continue };
+            let storage = self.storage_on(id, &vm.node)?;
+            let volid = drive.file();
+            if !drive.is_cloudinit() && !storage.volumes_on(&vm.node).any(|volume| volume.volid == volid) {
+                return Err(format!("volume '{volid}' does not exist"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that can still be written to a storage on a node.
+    pub(crate) fn free_on(&self, storage: &Storage, node: &str) -> u64 {
+        if self.faults.storage_is_full(&storage.id) {
+            return 0;
+        }
+        storage.total.saturating_sub(storage.used_on(node))
+    }
+
+    /// Removes a volume that a node sees, and what is inside it; tells whether it was there.
+    pub(crate) fn remove_volume_on(&mut self, node: &str, volid: &str) -> bool {
+        let Some(storage) = volid
+            .split_once(':')
+            .and_then(|(id, _)| self.storages.get_mut(id))
+        else {
+            return false;
+        };
+        let seen = |volume: &storage::Volume| {
+            volume.volid == volid && volume.node.as_deref().is_none_or(|own| own == node)
+        };
+        let Some(at) = storage.volumes.iter().position(seen) else {
+            return false;
+        };
+        let gone = storage.volumes.remove(at);
+        self.archives.remove(gone.node.as_deref(), volid);
+        true
     }
 
     /// Removes a volume, wherever it is.

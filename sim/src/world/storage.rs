@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::retention::Keep;
+
 /// A kind of storage, with what it can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StorageKind {
@@ -96,6 +98,10 @@ pub(crate) struct Storage {
     pub(crate) total: u64,
     /// Switched off storages are listed but not usable.
     pub(crate) enabled: bool,
+    /// Its retention for backups, if one is configured.
+    pub(crate) prune: Option<Keep>,
+    /// How many protected backups a VM may have; negative for any number. PVE's default depends on the caller.
+    pub(crate) max_protected: Option<i64>,
     /// What is on it.
     pub(crate) volumes: Vec<Volume>,
 }
@@ -117,7 +123,7 @@ impl Storage {
     pub(crate) fn used_on(&self, node: &str) -> u64 {
         let thin = matches!(
             self.kind,
-            StorageKind::LvmThin | StorageKind::Zfs | StorageKind::Rbd
+            StorageKind::LvmThin | StorageKind::Zfs | StorageKind::Rbd | StorageKind::Pbs
         );
         let sum = self
             .volumes_on(node)
@@ -150,6 +156,51 @@ impl Storage {
             StorageKind::Dir | StorageKind::Nfs => self.format_of(volid) == "qcow2",
             StorageKind::LvmThin | StorageKind::Zfs | StorageKind::Rbd => true,
             StorageKind::Lvm | StorageKind::Pbs => false,
+        }
+    }
+
+    /// Where a volume lies, by its name (the part after the storage).
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        let id = &self.id;
+        let folder = match (self.kind, id.as_str()) {
+            (StorageKind::Dir, "local") => "/var/lib/vz".to_owned(),
+            _ => format!("/mnt/pve/{id}"),
+        };
+        match self.kind {
+            StorageKind::Dir | StorageKind::Nfs => match name.split_once('/') {
+                Some(("backup", file)) => format!("{folder}/dump/{file}"),
+                Some(("iso", file)) => format!("{folder}/template/iso/{file}"),
+                Some(("vztmpl", file)) => format!("{folder}/template/cache/{file}"),
+                Some(("import" | "snippets", _)) => format!("{folder}/{name}"),
+                _ => format!("{folder}/images/{name}"),
+            },
+            StorageKind::LvmThin | StorageKind::Lvm => format!("/dev/{id}/{name}"),
+            StorageKind::Zfs => format!("/dev/zvol/{id}/{name}"),
+            StorageKind::Rbd => format!("rbd:{id}/{name}"),
+            StorageKind::Pbs => format!(
+                "pbs://portico@pbs@10.0.0.50:{id}/{}",
+                name.strip_prefix("backup/").unwrap_or(name)
+            ),
+        }
+    }
+
+    /// What PVE says when it cannot be reached.
+    pub(crate) fn offline_text(&self) -> String {
+        let id = &self.id;
+        match self.kind {
+            StorageKind::Pbs => format!(
+                "{id}: error fetching datastores - 500 Can't connect to 10.0.0.50:8007 (No route to host)"
+            ),
+            StorageKind::Dir => format!(
+                "unable to activate storage '{id}' - directory is expected to be a mount point but is not mounted: '/mnt/pve/{id}'"
+            ),
+            StorageKind::Zfs => {
+                format!(
+                    "could not activate storage '{id}', zfs error: cannot import '{id}': no such pool available"
+                )
+            }
+            StorageKind::LvmThin | StorageKind::Lvm => format!("no such logical volume {id}/{id}"),
+            StorageKind::Nfs | StorageKind::Rbd => format!("storage '{id}' is not online"),
         }
     }
 

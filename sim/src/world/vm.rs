@@ -22,6 +22,8 @@ pub(crate) struct Run {
     pub(crate) pid: u32,
     /// Whether the virtual processors are halted.
     pub(crate) paused: bool,
+    /// Whether QEMU was begun without the guest, as for the backup of a VM that is off.
+    pub(crate) prelaunch: bool,
 }
 
 /// The QEMU guest agent inside the guest.
@@ -224,6 +226,7 @@ impl Vm {
     pub(crate) fn qmp_status(&self) -> &'static str {
         match &self.run {
             None => "stopped",
+            Some(Run { prelaunch: true, .. }) => "prelaunch",
             Some(Run { paused: true, .. }) => "paused",
             Some(_) => "running",
         }
@@ -304,8 +307,20 @@ impl Vm {
             since: now,
             pid,
             paused: false,
+            prelaunch: false,
         });
         self.open_span(now);
+    }
+
+    /// QEMU begins, the guest does not.
+    pub(crate) fn begin_prelaunch(&mut self, now: f64, pid: u32) {
+        self.apply_pending();
+        self.run = Some(Run {
+            since: now,
+            pid,
+            paused: true,
+            prelaunch: true,
+        });
     }
 
     /// QEMU ends.
@@ -320,6 +335,7 @@ impl Vm {
         let Some(run) = &mut self.run else { return };
         if run.paused != paused {
             run.paused = paused;
+            run.prelaunch = false;
             if paused {
                 self.close_span(now);
             } else {

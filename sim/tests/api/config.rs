@@ -114,7 +114,7 @@ async fn a_medium_is_changed_on_a_running_vm() {
         format!("{iso},media=cdrom,size=783M")
     );
     let answer = lab.put(path, &[("ide0", "local:iso/none.iso,media=cdrom")]).await;
-    assert_eq!(answer.reason, "volume 'local:iso/none.iso' does not exist");
+    assert_eq!(answer.reason, "volume local:iso/none.iso does not exist");
 }
 
 #[tokio::test]

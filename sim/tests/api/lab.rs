@@ -236,4 +236,26 @@ impl Lab {
         let named = |item: &Value| (item["name"].as_str().unwrap().to_owned(), item.clone());
         list.as_array().unwrap().iter().map(named).collect()
     }
+
+    /// The backups of a VM as node `pve1` lists them, oldest first.
+    pub(crate) async fn backups(&self, storage: &str, vmid: u32) -> Vec<Value> {
+        let path = format!("/nodes/pve1/storage/{storage}/content?content=backup&vmid={vmid}");
+        let mut list = self.get(&path).await.data().as_array().unwrap().clone();
+        list.sort_by_key(|item| item["ctime"].as_i64());
+        list
+    }
+
+    /// The whole log of a task on node `pve1`.
+    pub(crate) async fn log_of(&self, upid: &Value) -> Vec<String> {
+        let path = format!("/nodes/pve1/tasks/{}/log?limit=0", upid.as_str().unwrap());
+        let lines = self.get(&path).await.data();
+        let text = |line: &Value| line["t"].as_str().unwrap().to_owned();
+        lines.as_array().unwrap().iter().map(text).collect()
+    }
+}
+
+/// The entry of a storage in a list.
+pub(crate) fn of_storage<'v>(list: &'v Value, storage: &str) -> &'v Value {
+    let mut all = list.as_array().unwrap().iter();
+    all.find(|entry| entry["storage"] == storage).unwrap()
 }

@@ -3,6 +3,7 @@
 //! `lab` starts a simulator and calls it; `viewer` looks at consoles; each other module proves one area.
 
 mod agent;
+mod backups;
 mod checks;
 mod clone;
 mod cloudinit;
@@ -17,5 +18,6 @@ mod migration;
 mod power;
 mod rrd;
 mod snapshots;
+mod storage;
 mod tasks;
 mod viewer;

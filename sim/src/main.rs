@@ -1,4 +1,5 @@
-//! The `pve-sim` program: reads its arguments, starts the simulator, prints one line, ends on Ctrl-C.
+//! The `pve-sim` program: reads its arguments, starts the simulator, prints one line, ends on Ctrl-C; or drives a
+//! simulator that runs (`pve-sim ctl`).
 
 mod cli;
 
@@ -31,6 +32,10 @@ async fn run() -> anyhow::Result<()> {
 
     let cli = cli::Cli::parse();
     let mut out = std::io::stdout();
+    if let Some(cli::Command::Ctl(ctl)) = cli.command {
+        let shown = ctl.run().await?;
+        return out.write_all(shown.as_bytes()).context("cannot print the answer");
+    }
     if cli.print_demo() {
         return out
             .write_all(Scenario::DEMO.as_bytes())

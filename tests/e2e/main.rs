@@ -3,6 +3,8 @@
 //! Each test has a world of its own. One file a subject:
 //!
 //! - `access`: who gets in, and what of whom is seen;
+//! - `courier`: mails to a real server, and HTTP to other services, by a plugin;
+//! - `rates`: how often somebody may ask;
 //! - `power`: the overview, start, stop, reboot;
 //! - `snapshots`: take, roll back, remove, quota, lifetime;
 //! - `outage`: Proxmox busy, down, moved, without rights;
@@ -15,6 +17,9 @@
 mod access;
 #[cfg(test)]
 mod commands;
+mod failed_jobs;
+#[cfg(test)]
+mod courier;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -23,6 +28,8 @@ mod outage;
 mod power;
 #[cfg(test)]
 mod provider;
+#[cfg(test)]
+mod rates;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! - [`panel`]: the two ways to run a panel: in this process, or as the program `portico`.
 //! - [`browser`] and [`page`]: what a customer's browser does and sees, without scripts.
 //! - [`customer`]: what he does on the pages of a service, and how he learns what came of it.
+//! - [`smtp`]: a mail server.
 //! - [`wait`]: waiting for something with a deadline.
 //! - [`target`]: where cargo has put the plugins and programs.
 //!
@@ -15,6 +16,7 @@ pub mod customer;
 pub mod page;
 pub mod panel;
 pub mod setup;
+pub mod smtp;
 pub mod target;
 pub mod wait;
 pub mod world;

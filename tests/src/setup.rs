@@ -40,6 +40,10 @@ pub struct Setup {
     pub hardware_ms: u32,
     /// How often a step of a job is tried again.
     pub retries: u32,
+    /// What `[mail]` says besides the sender.
+    pub mail: String,
+    /// What `[requests]` says.
+    pub requests: &'static str,
     /// The filter for the log of a panel that is a program of its own, where [`LOG`] says nothing.
     pub log: &'static str,
 }
@@ -53,6 +57,9 @@ impl Default for Setup {
             status_ms: 500,
             hardware_ms: 1_000,
             retries: 5,
+            mail: "transport = \"file\"\ndirectory = \"mail\"".to_owned(),
+            // Tests ask faster than people do.
+            requests: "pages_per_minute = 1000000\nactions_per_minute = 1000000\nvisitors_per_minute = 1000000",
             log: "error",
         }
     }
@@ -113,6 +120,8 @@ impl Setup {
                 ("@STATUS_MS@", &self.status_ms.to_string()),
                 ("@HARDWARE_MS@", &self.hardware_ms.to_string()),
                 ("@RETRIES@", &self.retries.to_string()),
+                ("@REQUESTS@", self.requests),
+                ("@MAIL@", &self.mail),
                 (
                     "@LOG@",
                     &std::env::var(LOG).unwrap_or_else(|_| self.log.to_owned()),

@@ -5,7 +5,7 @@
 //! [`Admin::handle`], so there is one logic and one set of answers.
 //!
 //! - [`protocol`]: requests, answers, failures, as JSON;
-//! - [`Admin`]: does what they ask (`service`, with `users`, `plugins` and `check` beside it);
+//! - [`Admin`]: does what they ask (`service`, with `users`, `plugins`, `jobs` and `check` beside it);
 //! - [`socket`]: the way to a running panel, for the panel's own user and root only;
 //! - [`privileges`]: which privilege each feature needs, by PVE major version.
 //!
@@ -15,6 +15,7 @@
 //! Deliberately not here: printing and asking, which is [`crate::cli`]'s; anything a customer can reach.
 
 mod check;
+mod jobs;
 mod plugins;
 pub mod privileges;
 pub mod protocol;
@@ -25,5 +26,5 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-pub use self::protocol::{AdminAnswer, AdminFailure, AdminRequest};
+pub use self::protocol::{AdminAnswer, AdminFailure, AdminRequest, PluginHealth};
 pub use self::service::{Admin, AdminParts, NoReload, RandomServiceIds, Reload, RuledPasswords};

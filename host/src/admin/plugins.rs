@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::protocol::{AdminAnswer, AdminFailure, InstallPlugin, PluginView};
 use super::service::{Admin, record_failure};
-use crate::domain::{Origin, PluginApproval, PluginId, Settings};
+use crate::domain::{HttpOrigin, Origin, PluginApproval, PluginId, Settings};
 use crate::provider::{Approve, approve};
 
 impl Admin {
@@ -22,6 +22,7 @@ impl Admin {
                     .any(|permission| permission.plugin == plugin.id)
             });
             PluginView {
+                health: self.parts.reload.health(&plugin.id),
                 products: users.map(|product| product.value.id.to_string()).collect(),
                 id: plugin.id,
                 version: plugin.description.version,
@@ -85,7 +86,7 @@ impl Admin {
                 &component,
                 &Approve::Imports(imports),
                 wanted.file,
-                wanted.http_origins,
+                wanted.http_origins.into_iter().map(HttpOrigin::public).collect(),
             )
         };
         self.parts

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::domain::{ClusterId, CustomerId, Origin, PermissionDecl, PluginId};
+use crate::jobs::JobId;
 use crate::provider::Change;
 
 /// A password on its way between command and panel. It does not print itself and is wiped when dropped.
@@ -69,6 +70,12 @@ pub enum AdminRequest {
     InstallPlugin(InstallPlugin),
     /// Takes a plugin's approval away.
     RemovePlugin(PluginId),
+    /// Lists the jobs that failed.
+    ListFailedJobs,
+    /// Runs a failed job again.
+    RetryJob(JobId),
+    /// Removes a failed job.
+    DismissJob(JobId),
     /// Checks one cluster, or all.
     Check(Option<ClusterId>),
 }
@@ -150,6 +157,10 @@ pub enum AdminAnswer {
     Services(Vec<ServiceView>),
     /// The plugins.
     Plugins(Vec<PluginView>),
+    /// The jobs that failed, the newest first.
+    FailedJobs(Vec<FailedJobView>),
+    /// The job that was started.
+    Started(JobId),
     /// Done, with what the running panel could not take up.
     Done {
         /// In sentences.
@@ -199,6 +210,29 @@ pub struct ServiceView {
     pub suspended: bool,
 }
 
+/// A failed job in lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedJobView {
+    /// The id.
+    pub id: JobId,
+    /// Where the VM is and its number, `cluster/vmid`; none when the service is gone.
+    pub machine: Option<String>,
+    /// The service's host name.
+    pub hostname: String,
+    /// Whose it is.
+    pub customer: String,
+    /// The plugin that moved it.
+    pub plugin: PluginId,
+    /// What the customer reads.
+    pub title: String,
+    /// Why it failed, in the customer's words.
+    pub reason: String,
+    /// The task of Proxmox that failed and what it said.
+    pub detail: Option<String>,
+    /// When it ended.
+    pub ended: Option<jiff::Timestamp>,
+}
+
 /// A plugin in lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginView {
@@ -220,6 +254,22 @@ pub struct PluginView {
     pub products: Vec<String>,
     /// Who made the record.
     pub origin: Origin,
+    /// How it is in the running panel; none when none runs.
+    pub health: Option<PluginHealth>,
+}
+
+/// How a plugin is in the running panel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginHealth {
+    /// It is loaded and answers.
+    Ready,
+    /// It failed again and again and is not called for a while.
+    Paused,
+    /// It was paused and the next call is a probe.
+    Trying,
+    /// It could not be loaded.
+    NotLoaded(String),
 }
 
 /// What the check of a cluster found.

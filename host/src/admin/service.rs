@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::protocol::{AdminAnswer, AdminFailure, AdminRequest, ApplyRequest, Password};
+use super::protocol::{AdminAnswer, AdminFailure, AdminRequest, ApplyRequest, Password, PluginHealth};
 use crate::auth::{PasswordHash, Passwords, Sessions, check_password};
 use crate::clock::Clock;
 use crate::domain::{
-    ActivityEntry, Actor, Outcome, ProcessSecrets, RecordError, Records, SecretReadError, SecretRef,
-    SecretSource, ServiceId,
+    ActivityEntry, Actor, Outcome, PluginId, ProcessSecrets, RecordError, Records, SecretReadError,
+    SecretRef, SecretSource, ServiceId,
 };
+use crate::jobs::Jobs;
 use crate::live::Clusters;
 use crate::mail::EmailAddress;
 use crate::provider::{
@@ -26,6 +27,12 @@ pub trait Reload: Send + Sync {
     ///
     /// Returns what could not be taken up, in sentences for the provider; the records stand all the same.
     async fn reload(&self) -> Vec<String>;
+
+    /// How the loaded plugins are; none for each when no panel runs.
+    fn health(&self, plugin: &PluginId) -> Option<PluginHealth> {
+        let _ = plugin;
+        None
+    }
 }
 
 /// For a command that opened the store by itself: there is nothing to take up.
@@ -84,6 +91,8 @@ pub struct AdminParts {
     pub passwords: RuledPasswords,
     /// Clients of clusters.
     pub clusters: Clusters,
+    /// Jobs.
+    pub jobs: Jobs,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Takes up changes.
@@ -132,6 +141,9 @@ impl Admin {
             AdminRequest::ListPlugins => self.plugins().await,
             AdminRequest::InstallPlugin(plugin) => self.install_plugin(plugin).await,
             AdminRequest::RemovePlugin(id) => self.remove_plugin(&id).await,
+            AdminRequest::ListFailedJobs => self.failed_jobs().await,
+            AdminRequest::RetryJob(id) => self.retry_job(&id).await,
+            AdminRequest::DismissJob(id) => self.dismiss_job(&id).await,
             AdminRequest::Check(cluster) => self.check(cluster).await,
         }
     }

@@ -69,6 +69,7 @@ fn admin() -> Admin {
     };
     let vault = Vault::new(Arc::new(Sealer::new(SealingKey::generate(&*entropy))));
     Admin::new(AdminParts {
+        jobs: crate::jobs::Jobs::new(Arc::clone(&store), clock.clone()),
         sessions: Sessions::new(store, clock.clone(), entropy.clone(), SessionPolicy::default()),
         clusters: Clusters::new(records.clone(), vault, Arc::new(NoObserver)),
         inspector: Arc::new(OnePlugin),

@@ -108,19 +108,44 @@ impl Limiter {
 
     /// How many `key` could take at once now.
     pub fn left(&self, key: &[u8], now: Timestamp) -> u32 {
+        self.standing(key, now).left
+    }
+
+    /// Where `key` stands now. Nothing is taken.
+    pub fn standing(&self, key: &[u8], now: Timestamp) -> Standing {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let ahead = keys
             .get(&short(key))
             .map_or(Duration::ZERO, |at_rest| span(now, *at_rest));
-        let interval = self.rate.interval();
-        if interval.is_zero() {
-            return self.rate.burst;
+        let (interval, burst) = (self.rate.interval(), self.rate.burst.max(1));
+        if interval.is_zero() || ahead.is_zero() {
+            return Standing {
+                left: burst,
+                next: None,
+            };
         }
-        let used = ahead.as_nanos().div_ceil(interval.as_nanos());
-        self.rate
-            .burst
-            .saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
+        let used = u32::try_from(ahead.as_nanos().div_ceil(interval.as_nanos())).unwrap_or(u32::MAX);
+        // The oldest of those taken comes back once the account is ahead by one interval less.
+        let kept = interval.saturating_mul(used.saturating_sub(1).min(burst - 1));
+        Standing {
+            left: burst.saturating_sub(used),
+            next: Some(ahead.saturating_sub(kept)),
+        }
     }
+
+    /// The rate of each key.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+}
+
+/// What a key has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How many it could take at once.
+    pub left: u32,
+    /// After which time it could take one more than that; none when it has all.
+    pub next: Option<Duration>,
 }
 
 /// Keys of any length are kept as 16 bytes of their hash, so that memory is bounded in bytes as well.
@@ -239,7 +264,7 @@ impl LoginLimiter {
 
 /// What counts as one address: a customer's IPv6 line is a /64 at least, so single addresses of it mean
 /// nothing.
-fn network(address: IpAddr) -> Vec<u8> {
+pub fn network(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().into_iter().take(8).collect(),
@@ -293,6 +318,26 @@ mod tests {
             limiter.take(b"k", at(1000)).unwrap();
         }
         assert!(limiter.take(b"k", at(1000)).is_err());
+    }
+
+    #[test]
+    fn a_standing_tells_what_is_left_and_when_there_is_more() {
+        let limiter = Limiter::new(RATE, 10);
+        let standing = |second| {
+            let Standing { left, next } = limiter.standing(b"k", at(second));
+            (left, next.map(|next| next.as_secs()))
+        };
+        assert_eq!(standing(0), (3, None));
+        limiter.take(b"k", at(0)).unwrap();
+        assert_eq!(standing(0), (2, Some(10)));
+        limiter.take(b"k", at(4)).unwrap();
+        assert_eq!(standing(4), (1, Some(6)));
+        limiter.take(b"k", at(4)).unwrap();
+        assert_eq!(standing(5), (0, Some(5)));
+        let wait = limiter.take(b"k", at(5)).unwrap_err();
+        assert_eq!(wait.seconds(), 5, "as a refusal says");
+        assert_eq!(standing(10), (1, Some(10)));
+        assert_eq!(standing(30), (3, None));
     }
 
     #[test]

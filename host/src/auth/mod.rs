@@ -13,7 +13,7 @@ mod password;
 mod session;
 
 pub use self::account::{AccountId, AccountIdError};
-pub use self::limit::{Limiter, LoginLimiter, LoginLimits, Rate, RetryAfter};
+pub use self::limit::{Limiter, LoginLimiter, LoginLimits, Rate, RetryAfter, Standing, network};
 pub use self::password::{
     MAX_CHARACTERS, MIN_CHARACTERS, PasswordCost, PasswordError, PasswordHash, PasswordRuleError, Passwords,
     Verdict, check_password,

@@ -20,18 +20,21 @@ impl MailPort for Binding {
         template: String,
         data: String,
     ) -> Result<(), CapabilityError> {
-        let to = match to {
-            Recipient::Owner => self.customer.email.as_str(),
+        let owner = || {
+            EmailAddress::parse(self.customer.email.as_str()).map_err(|error| {
+                tracing::error!(customer = %self.customer.id, %error, "the customer's address cannot be mailed to");
+                CapabilityError::Unavailable
+            })
+        };
+        // The department answers the customer, and its ticket system knows him by where answers go.
+        let (to, reply_to) = match to {
+            Recipient::Owner => (owner()?, None),
             Recipient::Department => {
-                return Err(CapabilityError::Denied(
-                    "the product has no ticket department".to_owned(),
-                ));
+                let department = self.product.department.clone();
+                let denied = || CapabilityError::Denied("the product has no ticket department".to_owned());
+                (department.ok_or_else(denied)?, Some(owner()?))
             }
         };
-        let to = EmailAddress::parse(to).map_err(|error| {
-            tracing::error!(customer = %self.customer.id, %error, "the customer's address cannot be mailed to");
-            CapabilityError::Unavailable
-        })?;
         let context = RenderContext::new(self.customer.time_zone.as_str(), self.customer.locale.as_str());
         let rendered = self
             .component
@@ -61,11 +64,11 @@ impl MailPort for Binding {
             // It goes out with the step, or not at all.
             Some(journal) => {
                 let mut batch = Batch::new();
-                let queued = outbox.enqueue(&mut batch, &mail).await;
+                let queued = outbox.enqueue_for(&mut batch, &mail, reply_to.as_ref()).await;
                 journal.with_step(batch);
                 queued
             }
-            None => outbox.send(&mail).await,
+            None => outbox.send_for(&mail, reply_to.as_ref()).await,
         };
         match queued {
             Ok(_) => Ok(()),

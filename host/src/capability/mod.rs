@@ -17,7 +17,7 @@ mod mail;
 mod power;
 mod provision;
 mod snapshots;
-mod storage;
+pub mod storage;
 pub mod task;
 mod vm;
 

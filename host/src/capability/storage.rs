@@ -10,12 +10,15 @@ use portico_runtime::capability::StoragePort;
 use serde::{Deserialize, Serialize};
 
 use super::{Binding, store_failed};
-use crate::store::{Batch, Key, Record, Scan, StoreError, StoreExt, Stored, Table};
+use crate::domain::ServiceId;
+use crate::store::{Batch, Key, Record, Scan, SharedStore, StoreError, StoreExt, Stored, Table};
 
 /// Keys of a namespace.
 const KEYS: u64 = 1_000;
 /// Bytes of all keys and values of a namespace.
 const BYTES: u64 = 1 << 20;
+/// Values removed in one transaction.
+const FORGOTTEN_AT_ONCE: usize = 200;
 /// How often a write is tried again when others write to the namespace.
 const ATTEMPTS: usize = 16;
 
@@ -37,6 +40,42 @@ impl Stored for Use {
 enum Condition {
     Always,
     Version(Option<u64>),
+}
+
+/// Removes what all plugins, also those that are not installed any more, have stored for a service.
+///
+/// # Errors
+/// When the store fails; saying it again goes on.
+pub async fn forget_service(store: &SharedStore, service: ServiceId) -> Result<(), StoreError> {
+    let mut uses = Scan::table(Table::PluginStorageUse).limit(1);
+    loop {
+        let page = store.scan(&uses).await?;
+        let Some(entry) = page.entries.first() else {
+            return Ok(());
+        };
+        let Some(plugin) = entry.key.parts().bytes() else {
+            uses = uses.after(entry.key.clone());
+            continue;
+        };
+        let space = Key::default().bytes(&plugin).and(&service.to_string());
+        let values = Scan::prefix(Table::PluginStorage, &space).limit(FORGOTTEN_AT_ONCE);
+        loop {
+            let page = store.scan(&values).await?;
+            let mut batch = Batch::new();
+            for entry in page.entries {
+                batch.delete(Table::PluginStorage, entry.key);
+            }
+            batch.delete(Table::PluginStorageUse, space.clone());
+            store.apply(batch).await?;
+            if !page.more {
+                break;
+            }
+        }
+        // To the next plugin: its key is above every key of this one, whose first part ends in a zero byte.
+        let mut above = plugin;
+        above.push(1);
+        uses = uses.from(Key::raw(above));
+    }
 }
 
 #[async_trait]

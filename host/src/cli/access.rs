@@ -13,6 +13,7 @@ use crate::auth::{PasswordCost, Passwords, SessionPolicy, Sessions};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::Records;
+use crate::jobs::Jobs;
 use crate::live::Clusters;
 use crate::plugins::components::Components;
 use crate::provider::{ComponentInspector, InspectError, Inspection};
@@ -72,6 +73,7 @@ async fn direct(config: &Config, ports: &Arc<dyn Ports>) -> Result<Admin, CliErr
     let records = Records::new(Arc::clone(&store));
     let vault = Vault::new(Arc::new(Sealer::new(key)));
     Ok(Admin::new(AdminParts {
+        jobs: Jobs::new(Arc::clone(&store), clock.clone()),
         sessions: Sessions::new(store, clock.clone(), entropy.clone(), SessionPolicy::default()),
         clusters: Clusters::new(records.clone(), vault, Arc::new(NoObserver)),
         inspector: Arc::new(FirstAsked {

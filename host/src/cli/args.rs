@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::domain::{ClusterId, CustomerId, PluginId};
+use crate::jobs::JobId;
 
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
@@ -56,6 +57,9 @@ pub enum Command {
     /// List services.
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// List jobs that failed, retry or dismiss them.
+    #[command(subcommand)]
+    Job(JobCommand),
     /// Print a sample of the config, or check the config.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -219,6 +223,24 @@ pub struct ServiceListArgs {
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `portico job`.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// List jobs that failed, with the reason. They are kept for 30 days.
+    List(ListArgs),
+    /// Run a failed job again, from its first step.
+    Retry(JobArgs),
+    /// Remove a failed job. What happened stays in the activity log.
+    Dismiss(JobArgs),
+}
+
+/// A failed job.
+#[derive(Debug, clap::Args)]
+pub struct JobArgs {
+    /// The job's id, as `portico job list` prints it.
+    pub job: JobId,
 }
 
 /// `portico config`.

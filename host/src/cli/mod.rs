@@ -1,7 +1,7 @@
 //! The command `portico`.
 //!
 //! - [`args`] is the command line; [`run`] sends each command to its file (`apply`, `check`, `plugin`, `user`,
-//!   `service`).
+//!   `service`, `job`).
 //! - `access` finds the way to the records: through the running panel, or the store itself.
 //! - [`ports`] is what other modules do for the command line, put in by the composition root.
 //! - `console` is where a command prints and asks: results to stdout, talk and questions to stderr.
@@ -16,6 +16,7 @@ mod apply;
 pub mod args;
 mod check;
 mod console;
+mod job;
 mod plugin;
 pub mod ports;
 mod service;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 
 use self::access::Access;
-use self::args::{Args, Command, ConfigCommand, PluginCommand, ServiceCommand, UserCommand};
+use self::args::{Args, Command, ConfigCommand, JobCommand, PluginCommand, ServiceCommand, UserCommand};
 pub use self::console::Console;
 pub use self::ports::Ports;
 use crate::admin::protocol::FailureKind;
@@ -192,6 +193,9 @@ async fn dispatch(args: Args, ports: &Arc<dyn Ports>, console: &mut Console<'_>)
         Command::User(UserCommand::Add(args)) => user::add(args, &access, console).await,
         Command::User(UserCommand::Reset(args)) => user::reset(args, &access, console).await,
         Command::User(UserCommand::List(args)) => user::list(&args, &access, console).await,
+        Command::Job(JobCommand::List(args)) => job::list(&args, &access, console).await,
+        Command::Job(JobCommand::Retry(args)) => job::retry(&args, &access, console).await,
+        Command::Job(JobCommand::Dismiss(args)) => job::dismiss(&args, &access, console).await,
         Command::Service(ServiceCommand::List(args)) => service::list(&args, &access, console).await,
         // Done above.
         Command::Config(_) | Command::Serve | Command::Plugin(PluginCommand::Inspect(_)) => Ok(Exit::Done),

@@ -12,9 +12,9 @@ use super::table::Table;
 use super::user::origin;
 use super::{CliError, Console, Exit, Ports};
 use crate::admin::protocol::InstallPlugin;
-use crate::admin::{AdminAnswer, AdminRequest};
+use crate::admin::{AdminAnswer, AdminRequest, PluginHealth};
 use crate::config::Config;
-use crate::provider::file::http_origin;
+use crate::domain::http_origin;
 
 pub(super) async fn inspect(
     args: &InspectArgs,
@@ -188,11 +188,12 @@ pub(super) async fn list(
         console.print_json(plugins)?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(&["ID", "VERSION", "TITLE", "PRODUCTS", "FROM", "DIGEST"]);
+    let mut table = Table::new(&["ID", "VERSION", "STATE", "TITLE", "PRODUCTS", "FROM", "DIGEST"]);
     for plugin in plugins {
         table.row([
             plugin.id.to_string(),
             plugin.version.clone(),
+            health(plugin.health.as_ref()),
             plugin.title.clone(),
             plugin.products.join(", "),
             origin(plugin.origin).to_owned(),
@@ -201,4 +202,15 @@ pub(super) async fn list(
     }
     console.print(&table.render())?;
     Ok(Exit::Done)
+}
+
+/// How a plugin is, in a word or with the reason.
+fn health(health: Option<&PluginHealth>) -> String {
+    match health {
+        None => "-".to_owned(),
+        Some(PluginHealth::Ready) => "ready".to_owned(),
+        Some(PluginHealth::Paused) => "paused after failures".to_owned(),
+        Some(PluginHealth::Trying) => "trying again".to_owned(),
+        Some(PluginHealth::NotLoaded(reason)) => format!("not loaded: {reason}"),
+    }
 }

@@ -199,7 +199,7 @@ async fn lists_show_what_was_applied() {
         .await;
     assert_eq!(none.out, "[]\n");
     let plugins = folder.run(&["plugin", "list"], "", false).await;
-    assert_eq!(plugins.out, "ID  VERSION  TITLE  PRODUCTS  FROM  DIGEST\n");
+    assert_eq!(plugins.out, "ID  VERSION  STATE  TITLE  PRODUCTS  FROM  DIGEST\n");
 }
 
 #[tokio::test]

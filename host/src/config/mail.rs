@@ -23,8 +23,10 @@ pub struct MailConfig {
     pub reply_to: Option<String>,
     /// Where `file` writes mails.
     pub directory: PathBuf,
-    /// How often a mail that is refused for now is tried, over about two days, before the provider is told.
+    /// How often a mail that is refused for now is tried, by default over about half a day, before the provider is told.
     pub attempts: u32,
+    /// The pause before such a mail is tried again, seconds. It doubles each time, up to an hour.
+    pub retry_secs: u32,
     /// The server that takes the mails.
     pub smtp: SmtpConfig,
 }
@@ -82,6 +84,7 @@ impl Default for MailConfig {
             reply_to: None,
             directory: PathBuf::from("/var/lib/portico/mail"),
             attempts: 20,
+            retry_secs: 30,
             smtp: SmtpConfig::default(),
         }
     }
@@ -123,6 +126,7 @@ impl MailConfig {
             ));
         }
         within(problems, "mail.attempts", self.attempts, 1..=100);
+        within(problems, "mail.retry_secs", self.retry_secs, 1..=3_600);
         let smtp = &self.smtp;
         if self.transport == MailTransportKind::Smtp && smtp.host.is_empty() {
             problems.push(ConfigProblem::new(

@@ -18,6 +18,7 @@ mod metrics;
 mod plugins;
 mod proxmox;
 pub mod reference;
+mod requests;
 mod secrets;
 mod server;
 mod sessions;
@@ -39,6 +40,7 @@ pub use self::mail::{MailConfig, MailTransportKind, SmtpConfig, SmtpSecurityConf
 pub use self::metrics::MetricsConfig;
 pub use self::plugins::PluginsConfig;
 pub use self::proxmox::ProxmoxConfig;
+pub use self::requests::RequestsConfig;
 pub use self::secrets::SecretsConfig;
 pub use self::server::ServerConfig;
 pub use self::sessions::SessionsConfig;
@@ -58,6 +60,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// How long sign-ins last.
     pub sessions: SessionsConfig,
+    /// How often somebody may ask.
+    pub requests: RequestsConfig,
     /// How often Proxmox is asked.
     pub proxmox: ProxmoxConfig,
     /// How much background work is done at once.
@@ -202,9 +206,11 @@ impl Config {
     pub fn validate(&self) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
         self.server.validate(&mut problems);
+        self.store.validate(&mut problems);
         self.secrets.validate(&mut problems);
         self.mail.validate(&mut problems);
         self.sessions.validate(&mut problems);
+        self.requests.validate(&mut problems);
         self.proxmox.validate(&mut problems);
         self.jobs.validate(&mut problems);
         self.log.validate(&mut problems);

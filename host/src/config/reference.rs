@@ -126,7 +126,8 @@ fn sections() -> Vec<Section> {
 
 /// The sections in the order people meet them.
 const ORDER: &[&str] = &[
-    "server", "store", "secrets", "mail", "sessions", "proxmox", "jobs", "limits", "log", "metrics",
+    "server", "store", "secrets", "mail", "sessions", "requests", "proxmox", "jobs", "limits", "log",
+    "metrics",
 ];
 
 fn section(

@@ -1,7 +1,7 @@
 //! The provider's world as records: clusters, products, plugins, customers, services, and what happened to them.
 //!
 //! - One file a kind of record, with the checked types its fields are made of ([`cluster`], [`product`],
-//!   [`plugin`], [`customer`], [`service`], [`activity`]); identities are in [`id`].
+//!   [`plugin`] with [`mod@http_origin`], [`customer`], [`service`], [`activity`]); identities are in [`id`].
 //! - [`permission`] computes what the customers of a product may do with a plugin.
 //! - [`records`] reads and writes them in the store, with their indexes.
 //! - [`secret_ref`] and [`settings`] say how records speak of secrets without holding them.
@@ -18,6 +18,7 @@
 pub mod activity;
 pub mod cluster;
 pub mod customer;
+pub mod http_origin;
 pub mod id;
 pub mod permission;
 pub mod plugin;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use self::activity::{ActionName, ActivityEntry, Actor, Outcome};
 pub use self::cluster::{Cluster, ClusterTuning, Fingerprint, TokenId, Trust};
 pub use self::customer::{Customer, Locale, TimeZoneName};
+pub use self::http_origin::{HTTP_SEND, HttpOrigin, http_origin};
 pub use self::id::{ClusterId, CustomerId, IdError, PluginId, ProductId, ServiceId, Vmid};
 pub use self::permission::{Grants, Permission, PermissionDecl, What};
 pub use self::plugin::{PluginApproval, PluginFacts};

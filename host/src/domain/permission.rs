@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::http_origin::{HTTP_SEND, http_origin};
 use super::id::PluginId;
 
 /// One entry of a product's permission list.
@@ -39,16 +40,36 @@ pub enum What {
 
 /// Why a text is not an entry of a permission list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a permission: write `plugin:permission`, `plugin:*` or `plugin:interface.verb`")]
-pub struct PermissionError {
-    text: String,
+pub enum PermissionError {
+    /// It has none of the forms.
+    #[error("`{text}` is not a permission: write `plugin:permission`, `plugin:*` or `plugin:interface.verb`")]
+    Form {
+        /// What was written.
+        text: String,
+    },
+    /// What follows `http.send:` is not an origin. The remedy has no colon and a blank behind it, by which messages are
+    /// parted from remedies.
+    #[error(
+        "`{text}` does not end in an origin: write `plugin:http.send:https://HOST`, without a path, user, password or `*`"
+    )]
+    HttpOrigin {
+        /// What was written.
+        text: String,
+    },
+    /// Something follows a scope that takes nothing.
+    #[error("`{text}` says more than a scope: only `http.send` is followed by something, an origin")]
+    Suffix {
+        /// What was written.
+        text: String,
+    },
 }
 
 impl FromStr for Permission {
     type Err = PermissionError;
 
     fn from_str(text: &str) -> Result<Self, PermissionError> {
-        let error = || PermissionError {
+        let text = text.trim();
+        let error = || PermissionError::Form {
             text: text.to_owned(),
         };
         // The first colon only: the scope of an HTTP origin has colons of its own.
@@ -57,8 +78,21 @@ impl FromStr for Permission {
         let what = match what {
             "*" => What::All,
             name if is_name(name) => What::Named(name.to_owned()),
-            scope if is_scope(scope) => What::Scope(scope.to_owned()),
-            _ => return Err(error()),
+            scope => match scope.split_once(':') {
+                None if is_scope(scope) => What::Scope(scope.to_owned()),
+                Some((HTTP_SEND, origin)) => {
+                    let origin = http_origin(origin).ok_or_else(|| PermissionError::HttpOrigin {
+                        text: text.to_owned(),
+                    })?;
+                    What::Scope(format!("{HTTP_SEND}:{origin}"))
+                }
+                Some((scope, _)) if is_scope(scope) => {
+                    return Err(PermissionError::Suffix {
+                        text: text.to_owned(),
+                    });
+                }
+                _ => return Err(error()),
+            },
         };
         Ok(Self { plugin, what })
     }
@@ -97,20 +131,31 @@ fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// A scope: `interface.verb`, of which only an HTTP origin after a further colon may hold other characters.
+/// A scope: `interface.verb`.
 fn is_scope(text: &str) -> bool {
-    let (path, origin) = match text.split_once(':') {
-        Some((path, origin)) => (path, Some(origin)),
-        None => (text, None),
-    };
-    let plain = match path.split_once('.') {
-        Some((interface, verb)) => is_name(interface) && is_name(verb),
-        None => false,
-    };
-    plain
-        && origin.is_none_or(|origin| {
-            !origin.is_empty() && origin.len() <= 255 && origin.bytes().all(|byte| byte.is_ascii_graphic())
-        })
+    text.split_once('.')
+        .is_some_and(|(interface, verb)| is_name(interface) && is_name(verb))
+}
+
+/// Which HTTP origins `list` leaves to `plugin`; none is every one that the plugin is approved for.
+///
+/// `plugin:*` and `plugin:http.send` leave every one. Otherwise, as soon as the list names an origin for the plugin, those
+/// it names and no others, also where a permission that stands for `http.send` is granted beside them.
+pub fn http_origins(list: &[Permission], plugin: &PluginId) -> Option<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
+    for entry in list.iter().filter(|entry| entry.plugin == *plugin) {
+        match &entry.what {
+            What::All => return None,
+            What::Scope(scope) if scope == HTTP_SEND => return None,
+            What::Scope(scope) => {
+                if let Some((HTTP_SEND, origin)) = scope.split_once(':') {
+                    named.insert(origin.to_owned());
+                }
+            }
+            What::Named(_) => {}
+        }
+    }
+    (!named.is_empty()).then_some(named)
 }
 
 /// A permission as a plugin declares it in its description.
@@ -231,17 +276,34 @@ pub fn problems(
         let problem = match &entry.what {
             What::All => None,
             What::Named(name) => match declared.iter().find(|permission| permission.name == *name) {
-                None => Some(format!("plugin `{plugin}` has no permission `{name}`: {}", names())),
+                None => Some(format!(
+                    "plugin `{plugin}` has no permission `{name}`: {}",
+                    names()
+                )),
                 Some(permission) => {
-                    let missing: Vec<_> =
-                        permission.scopes.iter().filter(|scope| !approved_scopes.contains(*scope)).map(|scope| format!("`{scope}`")).collect();
+                    let missing: Vec<_> = permission
+                        .scopes
+                        .iter()
+                        .filter(|scope| !approved_scopes.contains(*scope))
+                        .map(|scope| format!("`{scope}`"))
+                        .collect();
                     (!missing.is_empty()).then(|| {
                         format!("`{entry}` needs {}, which plugin `{plugin}` is not approved for: approve the interface for the plugin", missing.join(", "))
                     })
                 }
             },
-            What::Scope(scope) => (!approved_scopes.contains(scope))
-                .then(|| format!("plugin `{plugin}` is not approved for `{scope}`: approve the interface for the plugin, or remove the entry")),
+            What::Scope(scope) if approved_scopes.contains(scope) => {
+                let origin = scope.split_once(':').is_some();
+                (origin && http_origins(list, plugin).is_none()).then(|| {
+                    format!("`{entry}` stands beside an entry that grants plugin `{plugin}` every origin: remove one of the two")
+                })
+            }
+            What::Scope(scope) if scope.contains(':') => Some(format!(
+                "plugin `{plugin}` is not approved for `{scope}`: add the origin to `http_origins` of the plugin, or remove the entry"
+            )),
+            What::Scope(scope) => Some(format!(
+                "plugin `{plugin}` is not approved for `{scope}`: approve the interface for the plugin, or remove the entry"
+            )),
         };
         if let Some(problem) = problem {
             found.push((entry.clone(), problem));
@@ -362,9 +424,68 @@ mod tests {
             "a:**",
             "a:http.send:",
             "a:http.send:a b",
+            "a:http.send:https://*",
+            "a:http.send:https://api.example/v1",
+            "a:http.send:https://me@api.example",
+            "a:http.send:ftp://api.example",
+            "a:vm.read:https://api.example",
         ] {
             assert!(text.parse::<Permission>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_entry_is_said_with_the_remedy() {
+        let error = |text: &str| text.parse::<Permission>().unwrap_err().to_string();
+        assert!(
+            error("a:http.send:https://x/y")
+                .starts_with("`a:http.send:https://x/y` does not end in an origin: ")
+        );
+        assert!(error("a:vm.read:x").ends_with(": only `http.send` is followed by something, an origin"));
+    }
+
+    #[test]
+    fn an_origin_is_kept_in_its_one_spelling() {
+        let permission: Permission = "rdns:http.send:HTTPS://API.Example:443/".parse().unwrap();
+        assert_eq!(permission.to_string(), "rdns:http.send:https://api.example");
+    }
+
+    #[test]
+    fn an_origin_in_the_list_leaves_no_other_unless_every_one_is_granted() {
+        let rdns = plugin("rdns");
+        let left = |entries: &[&str]| http_origins(&list(entries), &rdns);
+        assert_eq!(left(&["rdns:use"]), None);
+        assert_eq!(
+            left(&[
+                "rdns:use",
+                "rdns:http.send:https://a.example",
+                "other:http.send:https://b.example"
+            ]),
+            Some(scopes(&["https://a.example"]))
+        );
+        assert_eq!(left(&["rdns:*", "rdns:http.send:https://a.example"]), None);
+        assert_eq!(
+            left(&["rdns:http.send", "rdns:http.send:https://a.example"]),
+            None
+        );
+        let found = problems(
+            &list(&[
+                "rdns:*",
+                "rdns:http.send:https://a.example",
+                "rdns:http.send:https://b.example",
+            ]),
+            &rdns,
+            &[],
+            &scopes(&["http.send", "http.send:https://a.example"]),
+        );
+        let texts: Vec<_> = found.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "`rdns:http.send:https://a.example` stands beside an entry that grants plugin `rdns` every origin: remove one of the two",
+                "plugin `rdns` is not approved for `http.send:https://b.example`: add the origin to `http_origins` of the plugin, or remove the entry",
+            ]
+        );
     }
 
     #[test]

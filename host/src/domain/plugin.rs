@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Origin;
+use super::http_origin::HttpOrigin;
 use super::id::PluginId;
 use super::permission::PermissionDecl;
 use super::settings::Settings;
@@ -27,8 +28,8 @@ pub struct PluginApproval {
     pub imports: BTreeSet<String>,
     /// Settings for the whole panel.
     pub settings: Settings,
-    /// The origins it may send HTTP requests to, such as `https://api.example.net`.
-    pub http_origins: Vec<String>,
+    /// The origins it may send HTTP requests to.
+    pub http_origins: Vec<HttpOrigin>,
     /// What the component said of itself when it was approved.
     pub description: PluginFacts,
     /// Who made the record.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{PluginId, ProductId};
 use super::permission::Permission;
 use super::settings::Settings;
+use crate::mail::EmailAddress;
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,10 @@ pub struct Product {
     pub title: String,
     /// Sizes and limits of its VMs.
     pub plan: Plan,
+    /// The address of the ticket department that plugins may write to, by [`crate::capability`]'s mail. None: the
+    /// product has none, and a plugin that writes to it is told so.
+    #[serde(default)]
+    pub department: Option<EmailAddress>,
     /// What its customers may use.
     pub permissions: Vec<Permission>,
     /// Each plugin's settings for this product: quotas, lifetimes and so on.

@@ -3,6 +3,7 @@
 //! A secret in settings is the object `{"$secret": {"env": "NAME"}}` or `{"$secret": {"file": "/path"}}`. The host
 //! fills it in only where a capability sends it (a header of an HTTP request, say); a plugin never sees it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,15 @@ impl Settings {
         replace(&Value::Object(self.0.clone()))
     }
 
+    /// The paths of all secret references, `/` between their steps, as [`Settings::secret`] finds them behind a `/`.
+    pub fn secret_paths(&self) -> BTreeSet<String> {
+        let mut paths = BTreeSet::new();
+        for (key, value) in &self.0 {
+            collect(key, value, &mut paths);
+        }
+        paths
+    }
+
     /// The secret reference at a JSON pointer such as `/cloudflare/token`.
     pub fn secret(&self, pointer: &str) -> Option<SecretRef> {
         let mut steps = pointer.strip_prefix('/')?.split('/');
@@ -80,6 +90,25 @@ pub fn as_secret(value: &Value) -> Option<SecretRef> {
         .get("file")
         .and_then(Value::as_str)
         .map(|path| SecretRef::File(PathBuf::from(path)))
+}
+
+fn collect(path: &str, value: &Value, paths: &mut BTreeSet<String>) {
+    match value {
+        secret if as_secret(secret).is_some() => {
+            paths.insert(path.to_owned());
+        }
+        Value::Object(object) => {
+            for (key, value) in object {
+                collect(&format!("{path}/{key}"), value, paths);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                collect(&format!("{path}/{index}"), value, paths);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn is_marked(value: &Value) -> bool {
@@ -150,6 +179,7 @@ mod tests {
             settings.secret("/zones/0/token"),
             Some(SecretRef::File("/run/token".into()))
         );
+        assert_eq!(settings.secret_paths(), ["zones/0/token".to_owned()].into());
         for pointer in [
             "",
             "/",

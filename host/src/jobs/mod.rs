@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`record`] | the job as it is stored: state, step number, event to deliver, what it waits for |
 //! | [`start`] | [`Jobs`]: starting, listing, cancelling; the keys and the hold on a service |
+//! | [`failed`] | what failed: listed for the provider, who retries or dismisses it |
+//! | `forget` | the end of everything about a service that was removed |
 //! | [`calendar`] | when a weekly calendar is due next |
 //! | [`schedule`] | calendars that start jobs |
 //! | [`engine`] | the loop that claims what is due and runs it |
@@ -20,6 +22,8 @@
 
 pub mod calendar;
 pub mod engine;
+pub mod failed;
+mod forget;
 pub mod journal;
 pub mod once;
 pub mod record;
@@ -30,6 +34,7 @@ pub mod start;
 use async_trait::async_trait;
 
 pub use self::engine::Engine;
+pub use self::failed::RetryError;
 pub use self::journal::{Journal, Operation};
 pub use self::record::{Actor, Event, Job, JobId, Phase, TaskOutcome, TaskRef, Wait};
 pub use self::start::{Hold, Jobs, NewJob, StartError};

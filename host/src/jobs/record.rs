@@ -115,6 +115,9 @@ pub struct TaskOutcome {
     pub message: String,
     /// The kind of failure, as the contract names it.
     pub reason: String,
+    /// The UPID and what Proxmox said, if it failed; for the provider, never for a plugin.
+    #[serde(default)]
+    pub detail: Option<String>,
 }
 
 /// What has happened since the last step.
@@ -173,6 +176,8 @@ pub struct Job {
     pub actor: Actor,
     /// The plugin's state, a JSON document.
     pub state: String,
+    /// The state it began with, for a retry; none in records of before it was kept.
+    pub initial: Option<String>,
     /// The number of the present step, from 0.
     pub step: u32,
     /// How often the present step was retried in a row.
@@ -197,12 +202,25 @@ pub struct Job {
     pub ended: Option<Timestamp>,
     /// The result, or why it failed.
     pub outcome: String,
+    /// What Proxmox said when a task of it failed; for the provider.
+    #[serde(default)]
+    pub detail: Option<String>,
 }
 
 impl Stored for Job {
     const TABLE: Table = Table::Jobs;
     const KIND: &'static str = "job";
-    const SCHEMA: u16 = 1;
+    const SCHEMA: u16 = 2;
+
+    fn migrate(from: u16, mut record: serde_json::Value) -> Result<serde_json::Value, String> {
+        match (from, record.as_object_mut()) {
+            (1, Some(fields)) => {
+                fields.insert("initial".to_owned(), serde_json::Value::Null);
+                Ok(record)
+            }
+            _ => Err(format!("there is no step from schema {from}")),
+        }
+    }
 }
 
 impl Job {

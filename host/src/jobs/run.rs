@@ -16,8 +16,10 @@ use crate::activity::Activity;
 use crate::clock::later;
 use crate::store::{Batch, Claimed, StoreError, StoreExt, Table, Versioned};
 
-/// How long an ended job is kept for lists.
+/// How long a job that ended well is kept for lists.
 const KEEP: Duration = Duration::from_hours(24);
+/// How long a job that failed waits for the provider to retry or dismiss it.
+const KEEP_FAILED: Duration = Duration::from_hours(30 * 24);
 /// A claim is renewed this often while a job waits for Proxmox.
 const RENEW: Duration = Duration::from_secs(40);
 /// How long a job waits before it tries again to get its service or node.
@@ -326,10 +328,14 @@ impl<'a> Run<'a> {
         } else {
             Phase::Failed
         };
+        let keep = if outcome.is_ok() { KEEP } else { KEEP_FAILED };
         job.ended = Some(now);
         job.wait = Wait::Nothing;
         let (Ok(text) | Err(text)) = outcome;
         job.outcome = text;
+        if let Event::TaskEnded { outcome, .. } = &job.event {
+            job.detail.clone_from(&outcome.detail);
+        }
         if job.holds {
             batch.delete(Table::JobHolds, hold_key(job.service));
             job.holds = false;
@@ -342,7 +348,7 @@ impl<'a> Run<'a> {
         self.engine
             .jobs
             .purge
-            .insert(&mut batch, job.id.as_str(), later(now, KEEP))?;
+            .insert(&mut batch, job.id.as_str(), later(now, keep))?;
         batch.update(job.id.key(), version, &job)?;
         self.engine.due().ack(&mut batch, &self.claimed);
         self.engine.jobs.store.apply(batch).await?;

@@ -100,7 +100,15 @@ impl Schedules {
 
     /// Removes the schedule under `key`; one that is not there is no error.
     pub async fn remove(&self, service: ServiceId, plugin: &PluginId, key: &str) -> Result<(), StoreError> {
-        let place = plugin_key(service, plugin, key);
+        self.remove_at(plugin_key(service, plugin, key)).await
+    }
+
+    /// The jobs that schedules start.
+    pub(super) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    pub(super) async fn remove_at(&self, place: Key) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         self.due.cancel(&mut batch, &id_of(&place)).await?;
         batch.delete(Table::Schedules, place);

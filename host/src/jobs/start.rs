@@ -85,6 +85,19 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// How a job comes to be.
+#[derive(Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// Begins now and takes the hold on its service, if it is exclusive.
+    Now,
+    /// Begins at a time, in the place of the waiting job with its key.
+    At(Timestamp),
+    /// Begins now, standing for what was due at a time.
+    Caused(Timestamp),
+    /// Begins now, in the place of a job that has failed.
+    InsteadOf(&'a Versioned<Job>),
+}
+
 /// The jobs of all services.
 #[derive(Clone, Debug)]
 pub struct Jobs {
@@ -114,14 +127,14 @@ impl Jobs {
     /// [`StartError::Busy`].
     pub async fn start(&self, new: NewJob) -> Result<JobId, StartError> {
         let id = self.new_id();
-        self.add(id, new, None, false).await
+        self.add(id, new, Way::Now).await
     }
 
     /// Starts a job at a time, replacing the waiting one with the same key. An exclusive one waits for the hold when it
     /// is due.
     pub async fn at(&self, new: NewJob, due: Timestamp) -> Result<JobId, StartError> {
         let id = self.new_id();
-        self.add(id, new, Some(due), true).await
+        self.add(id, new, Way::At(due)).await
     }
 
     /// Starts, now, the one job that stands for `cause`. Saying it again changes nothing.
@@ -130,25 +143,19 @@ impl Jobs {
         if self.job(&id).await?.is_some() {
             return Ok(id);
         }
-        self.add(id, new, Some(caused), false).await
+        self.add(id, new, Way::Caused(caused)).await
     }
 
-    fn new_id(&self) -> JobId {
+    pub(super) fn new_id(&self) -> JobId {
         let mut random = [0; 10];
         rand::rng().fill_bytes(&mut random);
         JobId::new(self.clock.now(), random)
     }
 
-    async fn add(
-        &self,
-        id: JobId,
-        new: NewJob,
-        due: Option<Timestamp>,
-        replace: bool,
-    ) -> Result<JobId, StartError> {
+    pub(super) async fn add(&self, id: JobId, new: NewJob, way: Way<'_>) -> Result<JobId, StartError> {
         let mut attempts = 0;
         loop {
-            match self.try_add(id.clone(), new.clone(), due, replace).await {
+            match self.try_add(id.clone(), new.clone(), way).await {
                 Err(StartError::Store(error)) if error.is_conflict() && attempts < ATTEMPTS => attempts += 1,
                 Ok(id) => {
                     self.wake.notify_one();
@@ -159,16 +166,19 @@ impl Jobs {
         }
     }
 
-    async fn try_add(
-        &self,
-        id: JobId,
-        new: NewJob,
-        due: Option<Timestamp>,
-        replace: bool,
-    ) -> Result<JobId, StartError> {
+    async fn try_add(&self, id: JobId, new: NewJob, way: Way<'_>) -> Result<JobId, StartError> {
         let now = self.clock.now();
         let mut batch = Batch::new();
+        let due = match way {
+            Way::Now => None,
+            Way::At(due) | Way::Caused(due) => Some(due),
+            Way::InsteadOf(failed) => {
+                self.drop_ended(&mut batch, failed).await?;
+                None
+            }
+        };
         if let Some(key) = &new.key {
+            let replace = matches!(way, Way::At(_));
             self.claim_key(&mut batch, &new, key, &id, replace).await?;
         }
         let unfinished = self
@@ -206,6 +216,7 @@ impl Jobs {
             exclusive: new.exclusive,
             deadline_secs: new.deadline_secs,
             actor: new.actor,
+            initial: Some(new.state.clone()),
             state: new.state,
             step: 0,
             attempt: 0,
@@ -219,6 +230,7 @@ impl Jobs {
             started: None,
             ended: None,
             outcome: String::new(),
+            detail: None,
         };
         batch.create(id.key(), &job)?;
         batch.put(Table::JobOwners, owner_key(job.service, &id), "");

@@ -72,6 +72,9 @@ pub(super) struct Content {
     pub(super) subject: String,
     pub(super) text: String,
     pub(super) html: Option<String>,
+    /// Where answers go, if not to where the sender has them go.
+    #[serde(default)]
+    pub(super) reply_to: Option<EmailAddress>,
 }
 
 /// In whose name mails are sent.
@@ -135,7 +138,7 @@ pub(super) fn compose(
         .subject(content.subject)
         // RFC 3834: an automatic answer to an automatic mail helps nobody.
         .header(AutoSubmitted);
-    if let Some(reply_to) = &sender.reply_to {
+    if let Some(reply_to) = content.reply_to.as_ref().or(sender.reply_to.as_ref()) {
         builder = builder.reply_to(mailbox(reply_to, None)?);
     }
     let plain = SinglePart::builder()
@@ -207,6 +210,7 @@ mod tests {
             subject: mail.subject.clone(),
             text: mail.text.clone(),
             html: mail.html.clone(),
+            reply_to: None,
         };
         compose(
             &mail.id,

@@ -150,6 +150,16 @@ impl Outbox {
     /// The batch conflicts if the same id is queued elsewhere meanwhile; built anew, it will find
     /// [`Enqueued::Before`]. Call [`Outbox::wake`] after `apply`, so that the mail leaves at once.
     pub async fn enqueue(&self, batch: &mut Batch, mail: &Mail) -> Result<Enqueued, OutboxError> {
+        self.enqueue_for(batch, mail, None).await
+    }
+
+    /// The same, with answers going to `reply_to` and not to where the panel's usually go.
+    pub async fn enqueue_for(
+        &self,
+        batch: &mut Batch,
+        mail: &Mail,
+        reply_to: Option<&EmailAddress>,
+    ) -> Result<Enqueued, OutboxError> {
         mail.check()?;
         let key = Key::text(&mail.id);
         if self.store.get(Table::Outbox, &key).await?.is_some() {
@@ -159,6 +169,7 @@ impl Outbox {
             subject: mail.subject.clone(),
             text: mail.text.clone(),
             html: mail.html.clone(),
+            reply_to: reply_to.cloned(),
         };
         let plain = zeroize::Zeroizing::new(serde_json::to_vec(&content).map_err(OutboxError::Encode)?);
         // Escapes can make the content much longer than its parts; base64 makes it longer by a third.
@@ -186,8 +197,17 @@ impl Outbox {
 
     /// Queues `mail` by itself.
     pub async fn send(&self, mail: &Mail) -> Result<Enqueued, OutboxError> {
+        self.send_for(mail, None).await
+    }
+
+    /// The same, with answers going to `reply_to`.
+    pub async fn send_for(
+        &self,
+        mail: &Mail,
+        reply_to: Option<&EmailAddress>,
+    ) -> Result<Enqueued, OutboxError> {
         let mut batch = Batch::new();
-        let mut enqueued = self.enqueue(&mut batch, mail).await?;
+        let mut enqueued = self.enqueue_for(&mut batch, mail, reply_to).await?;
         if enqueued == Enqueued::Queued {
             match self.store.apply(batch).await {
                 Ok(_) => self.wake(),

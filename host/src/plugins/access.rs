@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use portico_runtime::{Scope, ScopeSet};
 
 use super::Installed;
-use crate::domain::{Grants, PermissionDecl, Product};
+use crate::domain::{Grants, HTTP_SEND, HttpOrigin, PermissionDecl, PluginApproval, Product, permission};
 
 /// The plugin that cannot be switched off.
 pub const OVERVIEW: &str = "overview";
@@ -23,6 +23,17 @@ pub struct Access {
     pub permissions: BTreeSet<String>,
     /// The scopes that its calls may use.
     pub scopes: ScopeSet,
+}
+
+/// The origins that the customers of a product may have a plugin call: of those it is approved for, the ones that the
+/// product's list leaves ([`permission::http_origins`]).
+pub fn http_origins<'a>(product: &Product, approval: &'a PluginApproval) -> Vec<&'a HttpOrigin> {
+    let left = permission::http_origins(&product.permissions, &approval.id);
+    approval
+        .http_origins
+        .iter()
+        .filter(|origin| left.as_ref().is_none_or(|left| left.contains(&origin.origin)))
+        .collect()
 }
 
 impl Access {
@@ -50,10 +61,15 @@ impl Access {
             .iter()
             .any(|permission| permission.plugin == installed.approval.id);
         let enabled = plugin.id() == OVERVIEW || named;
+        // A scope with an origin opens the function; which origins are left is for `http_origins`. What does not parse was
+        // refused when the file was applied.
         let mut scopes: ScopeSet = grants
             .scopes()
             .iter()
-            .filter_map(|scope| scope.parse().ok())
+            .filter_map(|scope| match scope.split_once(':') {
+                Some((HTTP_SEND, _)) => Some(Scope::HttpSend),
+                _ => scope.parse().ok(),
+            })
             .collect();
         if enabled {
             for scope in plugin

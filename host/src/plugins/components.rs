@@ -32,15 +32,31 @@ impl Components {
         self.directory.join(format!("{name}.wasm"))
     }
 
-    /// The bytes of a kept component. Whether they have that digest is for the installation to check.
-    pub async fn read(&self, digest: &str) -> std::io::Result<Vec<u8>> {
+    /// The bytes of a kept component. Whether they have that digest is for the installation to check. A copy that was
+    /// lost is made anew from `source`, the file it came from, if that is still the same.
+    pub async fn read(&self, digest: &str, source: &Path) -> std::io::Result<Vec<u8>> {
         let path = self.path(digest);
-        tokio::fs::read(&path).await.map_err(|error| {
-            std::io::Error::new(
+        match tokio::fs::read(&path).await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.keep(source, digest).await.map_err(|again| {
+                    std::io::Error::new(
+                        error.kind(),
+                        format!(
+                            "its copy `{}` is lost, and `{}` {}",
+                            path.display(),
+                            source.display(),
+                            again.message
+                        ),
+                    )
+                })?;
+                tokio::fs::read(&path).await
+            }
+            Err(error) => Err(std::io::Error::new(
                 error.kind(),
                 format!("its copy `{}` cannot be read: {error}", path.display()),
-            )
-        })
+            )),
+        }
     }
 
     /// Looks into a component, for people.

@@ -17,9 +17,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use portico_runtime::breaker::BreakerState;
 use portico_runtime::{Approval, Plugin, Runtime};
 
 use self::components::Components;
+use crate::admin::PluginHealth;
 use crate::domain::{PluginApproval, PluginId, Records};
 use crate::store::StoreError;
 
@@ -73,6 +75,24 @@ impl Plugins {
         self.set.load_full()
     }
 
+    /// How a plugin is; none when it is not approved.
+    pub fn health(&self, id: &PluginId) -> Option<PluginHealth> {
+        let set = self.set();
+        if let Some(reason) = set.broken.get(id) {
+            return Some(PluginHealth::NotLoaded(reason.clone()));
+        }
+        let state = set
+            .plugins
+            .get(id)?
+            .plugin
+            .breaker_state(std::time::Instant::now());
+        Some(match state {
+            BreakerState::Closed => PluginHealth::Ready,
+            BreakerState::Open => PluginHealth::Paused,
+            BreakerState::HalfOpen => PluginHealth::Trying,
+        })
+    }
+
     /// Loads what the store approves and drops what it does not. A component that cannot be loaded leaves the one
     /// before in its place, if that is still approved, and is named in [`Set::broken`].
     pub async fn sync(&self) -> Result<(), StoreError> {
@@ -122,7 +142,7 @@ impl Plugins {
     async fn load(&self, approval: &PluginApproval) -> Result<Arc<Plugin>, String> {
         let bytes = self
             .components
-            .read(&approval.digest)
+            .read(&approval.digest, &approval.source)
             .await
             .map_err(|error| error.to_string())?;
         let digest = approval

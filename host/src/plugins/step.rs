@@ -204,7 +204,13 @@ impl Tasks for Stepper {
                 if let Ok(live) = self.parts.live.vm(&service).await {
                     live.touched();
                 }
-                return outcome(&state);
+                return match state {
+                    TaskState::Failed { ref text, .. } => TaskOutcome {
+                        detail: Some(format!("{upid} {text}")),
+                        ..outcome(&state)
+                    },
+                    state => outcome(&state),
+                };
             }
             self.parts.clock.sleep(WITHOUT_CLUSTER).await;
         }
@@ -226,6 +232,7 @@ fn outcome(state: &TaskState) -> TaskOutcome {
         warnings: false,
         message: message.to_owned(),
         reason: reason.to_owned(),
+        detail: None,
     };
     match state {
         TaskState::Succeeded | TaskState::SucceededWithWarnings(_) => TaskOutcome {
@@ -233,6 +240,7 @@ fn outcome(state: &TaskState) -> TaskOutcome {
             warnings: matches!(state, TaskState::SucceededWithWarnings(_)),
             message: String::new(),
             reason: String::new(),
+            detail: None,
         },
         TaskState::Lost | TaskState::Running => failed("It was broken off.", "other"),
         TaskState::Failed { reason, .. } => match reason {
@@ -253,7 +261,7 @@ fn outcome(state: &TaskState) -> TaskOutcome {
             Reason::AlreadyRunning => failed("The VM is running already.", "exists"),
             Reason::Interrupted => failed("It was broken off.", "other"),
             Reason::NoQuorum | Reason::Timeout => failed("The cluster did not answer in time.", "timeout"),
-            _ => failed("It failed; the provider finds the reason in the log.", "other"),
+            _ => failed("It failed; the provider can see the reason.", "other"),
         },
     }
 }

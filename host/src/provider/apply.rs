@@ -217,6 +217,9 @@ fn batch(plan: &Plan) -> Result<Batch, StoreError> {
         .filter(|service| target.services.get(&service.id) != Some(*service))
     {
         Records::unindex_service(&mut batch, service);
+        if !target.services.contains_key(&service.id) {
+            Records::stage_removed_service(&mut batch, service.id);
+        }
     }
 
     for cluster in target

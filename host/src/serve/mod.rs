@@ -14,19 +14,21 @@ use anyhow::Context;
 use async_trait::async_trait;
 use portico_runtime::{CacheConfig, Runtime, RuntimeConfig};
 use rand::Rng;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::socket::AdminSocket;
-use crate::admin::{Admin, AdminParts, Reload, RuledPasswords};
+use crate::admin::{Admin, AdminParts, PluginHealth, Reload, RuledPasswords};
 use crate::assets::Assets;
 use crate::auth::{LoginLimiter, LoginLimits, PasswordCost, Passwords, SessionPolicy, Sessions};
 use crate::capability::{Parts, http};
 use crate::cli::Ports;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogConfig, LogFormat, MailTransportKind, SmtpSecurityConfig};
-use crate::domain::Records;
+use crate::domain::{PluginId, Records};
+use crate::housekeeping::Housekeeping;
 use crate::jobs::engine::EngineConfig;
 use crate::jobs::schedule::Schedules;
 use crate::jobs::{Engine, Jobs};
@@ -42,6 +44,7 @@ use crate::secret::{Entropy, Sealer, Secret, SystemEntropy, Vault};
 use crate::store::{SharedStore, SledOptions, SledStore};
 use crate::view::View;
 use crate::web::metrics::Metrics;
+use crate::web::rates::Rates;
 use crate::web::site::Site;
 use crate::web::{self, App, AppParts};
 
@@ -55,6 +58,8 @@ pub struct Panel {
     pub mail: MailWorker,
     /// Ends everything.
     pub stop: CancellationToken,
+    /// Wakes the housekeeping.
+    pub sweep: Arc<Notify>,
 }
 
 impl Panel {
@@ -99,7 +104,7 @@ impl Panel {
             jobs: jobs.clone(),
             schedules: schedules.clone(),
             outbox: outbox.clone(),
-            http: http::Sender::new(&public_tls())?,
+            http: http::Sender::new(&public_tls(), &(Arc::new(http::SystemLookup) as _))?,
             vault: vault.clone(),
             grace: Duration::from_secs(u64::from(config.jobs.grace_secs)),
         };
@@ -136,6 +141,7 @@ impl Panel {
             passwords: Arc::new(Passwords::new(PasswordCost::default(), 2, 32)?),
             entropy,
             login: LoginLimiter::new(LoginLimits::default()),
+            rates: Rates::new(&config.requests.limits()),
             plugins,
             parts,
             metrics,
@@ -145,6 +151,7 @@ impl Panel {
             engine,
             mail,
             stop,
+            sweep: Arc::default(),
         })
     }
 }
@@ -193,6 +200,7 @@ impl Panel {
             engine,
             mail,
             stop,
+            sweep: _,
         } = self;
         app.plugins
             .sync()
@@ -202,7 +210,15 @@ impl Panel {
         tasks.spawn(engine.clone().run());
         let (mail, mail_stop) = (mail.clone(), stop.clone());
         tasks.spawn(async move { mail.run(mail_stop).await });
-        tasks.spawn(purge_sessions(app.clone(), stop.clone()));
+        let housekeeping = Housekeeping {
+            records: app.records.clone(),
+            schedules: app.parts.schedules.clone(),
+            sessions: app.sessions.clone(),
+            clock: Arc::clone(&app.parts.clock),
+            keep_activity: Duration::from_hours(u64::from(config.store.activity_days) * 24),
+            wake: Arc::clone(&self.sweep),
+        };
+        tasks.spawn(housekeeping.run(stop.clone()));
         if let Some(address) = config.metrics.listen {
             tasks.spawn(listen::plain(address, web::metrics::router(app.clone()), stop.clone()).await?);
         }
@@ -226,27 +242,39 @@ impl Panel {
                 entropy: Arc::clone(&app.entropy),
             },
             clusters: app.parts.live.clusters().clone(),
+            jobs: app.parts.jobs.clone(),
             clock: Arc::clone(&app.parts.clock),
-            reload: Arc::new(Reloading(app.plugins.clone())),
+            reload: Arc::new(Reloading {
+                plugins: app.plugins.clone(),
+                sweep: Arc::clone(&self.sweep),
+            }),
         })
     }
 }
 
 /// Takes up what a command has changed.
-struct Reloading(Plugins);
+struct Reloading {
+    plugins: Plugins,
+    sweep: Arc<Notify>,
+}
 
 #[async_trait]
 impl Reload for Reloading {
     async fn reload(&self) -> Vec<String> {
+        self.sweep.notify_one();
         // Clients of clusters follow their records by themselves.
-        if let Err(error) = self.0.sync().await {
+        if let Err(error) = self.plugins.sync().await {
             return vec![format!("the plugins could not be loaded anew: {error}")];
         }
-        let set = self.0.set();
+        let set = self.plugins.set();
         set.broken
             .iter()
             .map(|(id, reason)| format!("plugin `{id}` could not be loaded: {reason}"))
             .collect()
+    }
+
+    fn health(&self, plugin: &PluginId) -> Option<PluginHealth> {
+        self.plugins.health(plugin)
     }
 }
 
@@ -260,19 +288,6 @@ fn logging(config: &LogConfig) {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),
     };
-}
-
-/// Removes the records of ended sessions now and then.
-async fn purge_sessions(app: App, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = app.parts.clock.sleep(Duration::from_hours(1)) => {}
-        }
-        if let Err(error) = app.sessions.purge().await {
-            tracing::warn!(%error, "ended sessions could not be removed");
-        }
-    }
 }
 
 async fn signal() {
@@ -404,6 +419,7 @@ async fn mail_worker(
     };
     let policy = RetryPolicy {
         attempts: section.attempts,
+        first: Duration::from_secs(u64::from(section.retry_secs)),
         ..RetryPolicy::default()
     };
     Ok(MailWorker::new(outbox, transport, sender, policy, owner))

@@ -57,13 +57,14 @@ impl ErrorView {
     }
 
     /// 429; `retry_after` in seconds.
-    pub fn too_many_requests(retry_after: u64) -> Self {
+    pub fn too_many_requests(retry_after: u64, retry: Option<Url>) -> Self {
         let mut error = Self::new(
             "hourglass",
             "Too many requests",
-            "That was too often in a short time.",
+            "That was more in a short time than this panel takes. Nothing is wrong with your machine.",
         );
         error.retry_after = Some(retry_after);
+        error.retry_href = retry;
         error
     }
 
@@ -175,7 +176,10 @@ impl Template for ErrorPage {
                 )),
             ),
             ("not-found", outside(ErrorView::not_found())),
-            ("too-many", anonymous(ErrorView::too_many_requests(1))),
+            (
+                "too-many",
+                anonymous(ErrorView::too_many_requests(1, Some(Url::services()))),
+            ),
             ("refused", anonymous(ErrorView::refused())),
             (
                 "internal",

@@ -55,6 +55,8 @@ pub enum PageError {
     TooMany {
         /// Seconds.
         retry_after: u64,
+        /// The page that asked, if it can be asked for again.
+        retry: Option<Url>,
     },
     /// No room at the moment.
     #[error("overloaded")]
@@ -87,6 +89,14 @@ impl PageError {
         }
     }
 
+    /// Too many requests of something that is not asked for again by a link.
+    pub(super) fn too_many(retry_after: u64) -> Self {
+        Self::TooMany {
+            retry_after,
+            retry: None,
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NotSignedIn { .. } => StatusCode::UNAUTHORIZED,
@@ -103,7 +113,7 @@ impl PageError {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooMany { retry_after } | Self::Overloaded { retry_after, .. } => Some(*retry_after),
+            Self::TooMany { retry_after, .. } | Self::Overloaded { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }
@@ -123,7 +133,7 @@ impl PageError {
             Self::Busy { operation, retry } => {
                 ErrorView::busy(&format!("{}.", busy_reason(operation)), retry.clone())
             }
-            Self::TooMany { retry_after } => ErrorView::too_many_requests(*retry_after),
+            Self::TooMany { retry_after, retry } => ErrorView::too_many_requests(*retry_after, retry.clone()),
             Self::Overloaded { retry_after, retry } => ErrorView::overloaded(*retry_after, retry.clone()),
             Self::Refused(text) => ErrorView::other("That did not work", text),
             Self::Wrong { retry, .. } => ErrorView::something_went_wrong(request_id, retry.clone()),
@@ -223,6 +233,13 @@ pub(super) fn render(app: &App, request: &HeaderMap, request_id: &str, mut respo
     let Some(Rendering(failure)) = response.extensions_mut().remove::<Rendering>() else {
         return response;
     };
+    let mut page = page_of(app, request, request_id, &failure);
+    page.headers_mut()
+        .extend(super::rates::carried(response.headers()));
+    page
+}
+
+fn page_of(app: &App, request: &HeaderMap, request_id: &str, failure: &Failure) -> Response {
     let fragment = wants_fragment(request);
     if let PageError::NotSignedIn { next } = &failure.error
         && !fragment

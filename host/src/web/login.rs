@@ -99,7 +99,7 @@ pub(super) async fn submit(
         .and_then(|customer| customer.password_hash.clone());
     let verdict = match app.passwords.verify(&sent.password, hash.as_ref()).await {
         Ok(verdict) => verdict,
-        Err(PasswordError::Busy) => return Err(PageError::TooMany { retry_after: 5 }.into()),
+        Err(PasswordError::Busy) => return Err(PageError::too_many(5).into()),
         Err(error) => return Err(PageError::internal(&error.to_string()).into()),
     };
     let (Some(customer), Some(epoch), Verdict::Right { outdated }) = (customer, epoch, verdict) else {

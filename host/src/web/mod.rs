@@ -1,7 +1,7 @@
 //! The panel over HTTP: one page or endpoint a file, and what stands around all of them.
 //!
-//! The way of a request, in the order of the files: [`guard`] (id, headers, origin check) → [`visit`] (who asks, session)
-//! → the page: [`login`], [`services`], [`plugin`] with [`frame`], [`activity`], [`profile`] → [`error`] when it failed.
+//! The way of a request, in the order of the files: [`guard`] (id, headers, origin check) → [`rates`] (how often) and
+//! [`visit`] (who asks, session) → the page: [`login`], [`services`], [`plugin`] with [`frame`], [`activity`], [`profile`] → [`error`] when it failed.
 //! [`health`] and [`metrics`] are for machines.
 //!
 //! To add a page: its context in `crate::view`, its pattern in `crate::view::urls`, a file here, a line in [`router`].
@@ -17,6 +17,7 @@ mod login;
 pub mod metrics;
 mod plugin;
 mod profile;
+pub mod rates;
 mod services;
 pub mod site;
 pub mod state;
@@ -66,6 +67,7 @@ pub fn router_with(app: App, extra: Router<App>) -> Router {
         .route(pattern::REVOKE_OTHERS, post(profile::revoke_others))
         .fallback(async || error::PageError::NotFound)
         .layer(DefaultBodyLimit::max(FORM))
+        .layer(from_fn_with_state(app.clone(), rates::limited))
         .layer(from_fn_with_state(app.clone(), guard::same_origin))
         .route(pattern::ASSET, get(asset))
         .route(pattern::HEALTHZ, get(health::alive))

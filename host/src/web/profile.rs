@@ -105,10 +105,7 @@ pub(super) async fn password(
     if let Some(email) = &email
         && let Err(wait) = app.login.attempt(email, signed.visitor.address, now)
     {
-        return Err(PageError::TooMany {
-            retry_after: wait.seconds(),
-        }
-        .into());
+        return Err(PageError::too_many(wait.seconds()).into());
     }
     let stored = customer.password_hash.clone();
     match app.passwords.verify(&sent.current, stored.as_ref()).await {
@@ -118,7 +115,7 @@ pub(super) async fn password(
             }
         }
         Ok(Verdict::Wrong) => complaints.current = Some("This is not your current password.".to_owned()),
-        Err(PasswordError::Busy) => return Err(PageError::TooMany { retry_after: 5 }.into()),
+        Err(PasswordError::Busy) => return Err(PageError::too_many(5).into()),
         Err(error) => return Err(PageError::internal(&error.to_string()).into()),
     }
     if let Err(error) = check_password(&sent.new, email.as_ref()) {
@@ -135,7 +132,7 @@ pub(super) async fn password(
     }
     let hash = match app.passwords.hash(&sent.new, &*app.entropy).await {
         Ok(hash) => hash,
-        Err(PasswordError::Busy) => return Err(PageError::TooMany { retry_after: 5 }.into()),
+        Err(PasswordError::Busy) => return Err(PageError::too_many(5).into()),
         Err(error) => return Err(PageError::internal(&error.to_string()).into()),
     };
     let change = |customer: &mut Customer| customer.password_hash = Some(hash.clone());

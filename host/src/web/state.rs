@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::metrics::Metrics;
+use super::rates::Rates;
 use super::site::Site;
 use crate::assets::Assets;
 use crate::auth::{LoginLimiter, Passwords, Sessions};
@@ -37,6 +38,8 @@ pub struct AppParts {
     pub entropy: Arc<dyn Entropy>,
     /// Limits of the sign-in.
     pub login: LoginLimiter,
+    /// Limits of everything else.
+    pub rates: Rates,
     /// Installed plugins.
     pub plugins: Plugins,
     /// What capabilities need: store, clock, live state, jobs, outbox.

@@ -73,6 +73,8 @@ pub(crate) struct Worker {
     text: String,
     cancel: CancellationToken,
     mishap: Option<Mishap>,
+    /// At which fraction of the work it strikes.
+    point: f64,
     /// How often stuck tasks had been released when this one began.
     releases: u64,
     /// How many warnings it has logged.
@@ -114,11 +116,11 @@ impl Worker {
         self.cancel.cancelled().await;
     }
 
-    /// Works for some seconds and meets the task's fault in the middle.
+    /// Works for some seconds and meets the task's fault in the middle, or where a fault says.
     pub(crate) async fn toil(&self, seconds: f64) -> Outcome {
-        self.pause(seconds / 2.0).await?;
+        self.pause(seconds * self.point).await?;
         self.meet().await?;
-        self.pause(seconds / 2.0).await
+        self.pause(seconds * (1.0 - self.point)).await
     }
 
     /// Meets the task's fault.
@@ -135,7 +137,7 @@ impl Worker {
     }
 
     /// Works for some seconds in steps of about three, as PVE reports progress, and meets the task's fault in
-    /// the middle. `report` is called after each step with the fraction done and the seconds it took so far.
+    /// the middle, or where a fault says. `report` is called after each step with the fraction done and the seconds it took so far.
     pub(crate) async fn toil_in_steps(&self, seconds: f64, report: impl Fn(f64, f64) + Send) -> Outcome {
         let count = (seconds / 3.0).ceil().clamp(2.0, 100.0);
         let mut done = 0.0;
@@ -143,7 +145,7 @@ impl Worker {
         while done < count {
             self.pause(seconds / count).await?;
             done += 1.0;
-            if !met && done * 2.0 >= count {
+            if !met && done >= count * self.point {
                 met = true;
                 self.meet().await?;
             }
@@ -236,6 +238,7 @@ where
         text: text.clone(),
         cancel,
         mishap: world.faults.mishap(kind, id),
+        point: world.faults.point(kind),
         releases: world.releases,
         warnings: AtomicU32::new(0),
         upid,

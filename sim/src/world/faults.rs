@@ -88,6 +88,14 @@ pub enum Fault {
         #[serde(default = "one")]
         times: u32,
     },
+    /// The other faults of a type of tasks strike at that percent of their work, not halfway, until cleared. Where a
+    /// task works in several stretches, the first one counts.
+    StrikeTasksAt {
+        /// The type.
+        task: String,
+        /// 0 to 100; more counts as 100.
+        percent: u8,
+    },
     /// Tasks of a type hang halfway until they are stopped or released.
     StickTasks {
         /// The type.
@@ -271,6 +279,15 @@ impl Faults {
         self.list
             .retain(|fault| !matches!(fault, Fault::Status { times: Some(0), .. }));
         hit
+    }
+
+    /// At which fraction of its work the fault of a task strikes.
+    pub(crate) fn point(&self, kind: &str) -> f64 {
+        let set = self.list.iter().rev().find_map(|fault| match fault {
+            Fault::StrikeTasksAt { task, percent } if task == kind => Some(*percent),
+            _ => None,
+        });
+        f64::from(set.unwrap_or(50).min(100)) / 100.0
     }
 
     /// Why a cluster-wide lock is not to be had; uses the fault up.

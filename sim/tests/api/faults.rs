@@ -323,3 +323,37 @@ async fn a_new_certificate_is_served_at_once_and_the_old_one_is_trusted_in_vain(
         .unwrap();
     assert_eq!(answer.status(), 200);
 }
+
+#[tokio::test]
+async fn a_task_fails_at_the_percent_that_was_asked_for() {
+    let lab = Lab::with(Options {
+        time_scale: 10.0,
+        ..Options::default()
+    })
+    .await;
+    let mut took = Vec::new();
+    for percent in [0, 100] {
+        lab.control().clear_faults();
+        lab.control().inject(Fault::StrikeTasksAt {
+            task: "qmsnapshot".into(),
+            percent,
+        });
+        lab.control().inject(Fault::FailTasks {
+            task: "qmsnapshot".into(),
+            vmid: None,
+            text: "no space".into(),
+            times: 1,
+        });
+        let began = Instant::now();
+        let exit = lab
+            .run("/nodes/pve1/qemu/100/snapshot", &[("snapname", "late")])
+            .await;
+        assert_eq!(exit, "no space");
+        took.push(began.elapsed());
+    }
+    // Four seconds of work at scale ten.
+    assert!(
+        took[1] >= Duration::from_millis(400) && took[0] < took[1],
+        "{took:?}"
+    );
+}

@@ -10,6 +10,7 @@ mod cloudinit;
 mod config;
 mod console;
 mod create;
+mod ctl;
 mod faults;
 mod firewall;
 mod lab;

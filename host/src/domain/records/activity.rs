@@ -24,6 +24,8 @@ pub struct ActivityPage {
 }
 
 const INDEX: &str = "activity";
+/// Entries removed in one transaction.
+const FORGOTTEN_AT_ONCE: usize = 200;
 
 fn service_prefix(service: ServiceId) -> Key {
     Key::text("service").bytes(service.as_bytes())
@@ -138,6 +140,27 @@ impl Records {
             }
         }
         Ok(ActivityPage { entries, next })
+    }
+
+    /// Removes the oldest entries that were written before `cutoff`, at most a page; returns how many.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn forget_activity_before(&self, cutoff: jiff::Timestamp) -> Result<usize, StoreError> {
+        let scan = Scan::prefix(Table::Indexes, Key::text(INDEX))
+            .before(Key::text(INDEX).time(cutoff))
+            .limit(FORGOTTEN_AT_ONCE);
+        let page = self.store.scan(&scan).await?;
+        let mut batch = Batch::new();
+        for index in &page.entries {
+            batch
+                .delete(Table::Activity, Key::raw(index.record.value.to_vec()))
+                .delete(Table::Indexes, index.key.clone());
+        }
+        if !batch.is_empty() {
+            self.store.apply(batch).await?;
+        }
+        Ok(page.entries.len())
     }
 }
 

@@ -10,6 +10,13 @@ impl Stored for Service {
     const SCHEMA: u16 = 1;
 }
 
+/// The index of services that are gone.
+const REMOVED: &str = "removed-service";
+
+fn removed_key(id: ServiceId) -> Key {
+    Key::text(REMOVED).bytes(id.as_bytes())
+}
+
 fn service_key(id: ServiceId) -> Key {
     Key::raw(*id.as_bytes())
 }
@@ -153,6 +160,38 @@ impl Records {
             service.id.as_bytes().to_vec(),
         );
         Ok(())
+    }
+
+    /// Stages a note that a service is gone for good, for the removal of what was kept about it.
+    pub fn stage_removed_service(batch: &mut Batch, id: ServiceId) {
+        batch.put(Table::Indexes, removed_key(id), Vec::new());
+    }
+
+    /// Services that are gone and about which something may be kept, at most a page.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn removed_services(&self) -> Result<Vec<ServiceId>, StoreError> {
+        let page = self
+            .store
+            .scan(&Scan::prefix(Table::Indexes, Key::text(REMOVED)))
+            .await?;
+        let ids = page.entries.iter().filter_map(|entry| {
+            let mut parts = entry.key.parts();
+            parts.text()?;
+            Some(ServiceId::from_random(parts.bytes()?.try_into().ok()?))
+        });
+        Ok(ids.collect())
+    }
+
+    /// Takes the note away: nothing is kept about the service any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn service_is_forgotten(&self, id: ServiceId) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.delete(Table::Indexes, removed_key(id));
+        self.store.apply(batch).await.map(drop)
     }
 
     /// Stages the removal of a service and its index entries. Staged before anything is indexed, so that a VM

@@ -15,7 +15,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use self::customer::CustomerEntry;
-pub use self::plugin::{Approve, PluginEntry, http_origin};
+pub use self::plugin::{Approve, OriginEntry, PluginEntry};
 pub use self::service::ServiceEntry;
 use super::problem::{Problem, Problems};
 use super::reader::{Source, TableReader};

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use url::Url;
-
-use super::super::reader::TableReader;
-use crate::domain::{PluginId, Settings};
+use super::super::reader::{Item, TableReader};
+use crate::domain::{PluginId, Settings, http_origin};
 
 /// A plugin as the file asks for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +20,18 @@ pub struct PluginEntry {
     /// Settings for the whole panel.
     pub settings: Settings,
     /// Origins it may send HTTP requests to.
-    pub http_origins: Vec<String>,
+    pub http_origins: Vec<OriginEntry>,
+}
+
+/// An origin as the file asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginEntry {
+    /// The origin in its one spelling.
+    pub origin: String,
+    /// Whether its host name may lead to private addresses.
+    pub allow_private: bool,
+    /// The paths of the secrets that may be sent to it; none when the file does not say.
+    pub secrets: Option<BTreeSet<String>>,
 }
 
 /// Which imports the provider approves.
@@ -73,31 +82,52 @@ fn approve(table: &mut TableReader<'_, '_>) -> Option<Approve> {
     }
 }
 
-/// An origin in the one spelling the HTTP capability compares by; none when `text` is more or less than one.
-pub fn http_origin(text: &str) -> Option<String> {
-    let url: Url = text.parse().ok()?;
-    let bare = matches!(url.scheme(), "http" | "https")
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    bare.then(|| url.origin().ascii_serialization())
-}
+const ORIGIN_FORM: &str =
+    "write `https://HOST` or `https://HOST:PORT`, without a path, user, password or `*`";
 
-fn origins(table: &mut TableReader<'_, '_>) -> Vec<String> {
-    let mut origins = Vec::new();
-    for text in table.list::<String>("http_origins") {
-        match http_origin(&text) {
-            Some(origin) => origins.push(origin),
-            None => table.report(
+fn origins(table: &mut TableReader<'_, '_>) -> Vec<OriginEntry> {
+    let mut origins: Vec<OriginEntry> = Vec::new();
+    for item in table.items("http_origins") {
+        let entry = match item {
+            Item::Text(text) => {
+                let Some(origin) = http_origin(&text) else {
+                    table.report("http_origins", "has an entry that is not an origin", ORIGIN_FORM);
+                    continue;
+                };
+                OriginEntry {
+                    origin,
+                    allow_private: false,
+                    secrets: None,
+                }
+            }
+            Item::Table(mut inner) => {
+                let text = inner.text("origin");
+                let origin = text.as_deref().and_then(http_origin);
+                if text.is_some() && origin.is_none() {
+                    inner.report("origin", "is not an origin", ORIGIN_FORM);
+                }
+                let allow_private = inner.opt_flag("allow_private").unwrap_or(false);
+                let secrets = inner.list::<String>("secrets").into_iter().collect();
+                let secrets = inner.has("secrets").then_some(secrets);
+                inner.finish();
+                let Some(origin) = origin else { continue };
+                OriginEntry {
+                    origin,
+                    allow_private,
+                    secrets,
+                }
+            }
+        };
+        if origins.iter().any(|other| other.origin == entry.origin) {
+            table.report(
                 "http_origins",
-                "has an entry that is not an origin",
-                "write `https://HOST` or `https://HOST:PORT`, without a path, user or password",
-            ),
+                format!("has `{}` twice", entry.origin),
+                "keep one entry an origin",
+            );
+        } else {
+            origins.push(entry);
         }
     }
-    origins.sort();
-    origins.dedup();
+    origins.sort_by(|a, b| a.origin.cmp(&b.origin));
     origins
 }

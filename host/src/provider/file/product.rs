@@ -11,6 +11,7 @@ pub(super) fn read(table: &mut TableReader<'_, '_>) -> Option<Product> {
         table.rename(format!("product[{id}]"));
     }
     let title = table.text("title");
+    let department = table.opt_parsed("department");
     let mut permissions: Vec<Permission> = table.list("permissions");
     permissions.sort();
     permissions.dedup();
@@ -20,6 +21,7 @@ pub(super) fn read(table: &mut TableReader<'_, '_>) -> Option<Product> {
         id: id?,
         title: title?,
         plan: plan?,
+        department,
         permissions,
         settings,
     })

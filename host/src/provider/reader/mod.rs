@@ -77,6 +77,14 @@ impl<'a> Source<'a> {
     }
 }
 
+/// An entry of a list that may be written short, as a text, or in full, as a table.
+pub(super) enum Item<'s, 'i> {
+    /// Short.
+    Text(String),
+    /// In full.
+    Table(TableReader<'s, 'i>),
+}
+
 /// Reads one table. Every key asked for is known; [`TableReader::finish`] reports the others.
 pub(super) struct TableReader<'s, 'i> {
     source: &'s Source<'s>,
@@ -293,6 +301,33 @@ impl<'s, 'i> TableReader<'s, 'i> {
             }
         }
         list
+    }
+
+    /// A list whose entries are texts or tables; empty when left out.
+    pub(super) fn items(&mut self, key: &'static str) -> Vec<Item<'s, 'i>> {
+        let Some(value) = self.find(key).map(Spanned::get_ref) else {
+            return Vec::new();
+        };
+        let Some(entries) = value.as_array() else {
+            self.wrong_type(key, "a list", value);
+            return Vec::new();
+        };
+        let mut items = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let path = format!("{}[{index}]", self.key_path(key));
+            let at = entry.span().start;
+            match entry.get_ref() {
+                DeValue::String(text) => items.push(Item::Text(text.to_string())),
+                DeValue::Table(table) => {
+                    items.push(Item::Table(TableReader::new(self.source, table, path, at)));
+                }
+                other => {
+                    let message = format!("must be a text or a table, not {}", describe(other));
+                    self.source.report(at, &path, message, "");
+                }
+            }
+        }
+        items
     }
 
     /// Whether `key` is there as a text, which is then returned. For keys that take a word or a list.

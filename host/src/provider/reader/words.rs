@@ -8,6 +8,7 @@ use toml::de::DeValue;
 pub(super) fn example(key: &str) -> &'static str {
     match key {
         "email" => "write one such as `anna@example.com`",
+        "department" => "write one such as `tickets@example.com`",
         "endpoints" => "write one URL a node, `https://HOST:8006`",
         "ipv4" => "write addresses with their prefix, such as `192.0.2.10/24`",
         "ipv6" => "write addresses with their prefix, such as `2001:db8::10/64`",

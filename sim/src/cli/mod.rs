@@ -1,9 +1,14 @@
-//! The command line of `pve-sim`.
+//! The command line of `pve-sim`: starting a simulator, and driving one that runs.
+//!
+//! [`ctl`] turns commands into calls of the control API, [`client`] makes them.
+
+mod client;
+pub(crate) mod ctl;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use pve_sim::{CertificateFiles, Major, Options, Scenario};
 
 /// Simulates the Proxmox VE API on loopback, for tests and demos without a cluster.
@@ -12,8 +17,15 @@ use pve_sim::{CertificateFiles, Major, Options, Scenario};
 /// root@pam with password `demo-root-password`, API token `portico@pve!panel` with secret
 /// `7f0a3c52-6a4e-4b1d-9a57-0d6f3b8e21c4`. State is kept in memory and ends with the process.
 #[derive(Debug, Parser)]
-#[command(name = "pve-sim", version, max_term_width = 110)]
+#[command(
+    name = "pve-sim",
+    version,
+    max_term_width = 110,
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Where the API listens (HTTPS, loopback only); port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8006")]
     listen: SocketAddr,
@@ -50,6 +62,13 @@ pub(crate) struct Cli {
     /// Private key (PEM) of --cert
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Drives a running simulator: faults, changes from outside, counters
+    Ctl(ctl::Ctl),
 }
 
 impl Cli {

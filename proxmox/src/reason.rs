@@ -110,10 +110,16 @@ pub enum Reason {
     Template,
     /// The VM's protection flag forbids it.
     Protected,
+    /// The VM must not run for this.
+    VmRunning,
+    /// There is a VM of this number already.
+    VmExists,
     /// High availability manages the VM.
     HaManaged,
     /// A volume is still needed by a snapshot or by a linked clone.
     VolumeInUse,
+    /// A volume is not there. Right after a clone or a move, on a network storage, this can pass by itself.
+    VolumeNotFound,
     /// The VM has no such disk.
     NoSuchDisk,
     /// A disk cannot become smaller.
@@ -148,19 +154,12 @@ pub enum Reason {
     NoQuorum,
     /// A replication job holds the VM.
     ReplicationRunning,
-    /// The VM must not run for this.
-    VmRunning,
-    /// There is a VM of this number already.
-    VmExists,
     /// A storage has no room left.
     StorageFull,
     /// A storage cannot be reached, is switched off, or is not there on this node.
     StorageUnavailable,
     /// A storage or volume is not for this kind of content.
     WrongContent,
-    /// There is no such volume: backup, medium or disk. Right after a clone or a move, on a network storage, this
-    /// can pass by itself.
-    VolumeNotFound,
     /// The backup is protected against removal.
     BackupProtected,
     /// The storage keeps no more backups of the VM.
@@ -206,6 +205,7 @@ const PHRASES: &[(&str, Reason)] = &[
         Reason::LinkedCloneUnsupported,
     ),
     ("SSH public key validation error", Reason::InvalidSshKeys),
+    ("vm is running", Reason::VmRunning),
     ("VM is paused - cannot shutdown", Reason::Paused),
     ("VM quit/powerdown failed", Reason::ShutdownTimeout),
     ("unable to use snapshot name '", Reason::SnapshotNameReserved),
@@ -223,10 +223,6 @@ const PHRASES: &[(&str, Reason)] = &[
         Reason::DigestMismatch,
     ),
     ("detected modified configuration", Reason::DigestMismatch),
-    ("no rule at position", Reason::RuleNotFound),
-    ("no such IPSet", Reason::SetNotFound),
-    ("vm is running", Reason::VmRunning),
-    ("is running - destroy failed", Reason::VmRunning),
     ("No space left on device", Reason::StorageFull),
     ("ENOSPC", Reason::StorageFull),
     ("out of space", Reason::StorageFull),
@@ -248,6 +244,8 @@ const PHRASES: &[(&str, Reason)] = &[
     ("volume_size_info on '", Reason::VolumeNotFound),
     ("no such logical volume", Reason::VolumeNotFound),
     ("Permission check failed", Reason::PermissionDenied),
+    ("no rule at position", Reason::RuleNotFound),
+    ("no such IPSet", Reason::SetNotFound),
     ("no quorum", Reason::NoQuorum),
     ("replication running", Reason::ReplicationRunning),
     ("got no worker upid", Reason::WorkerLost),
@@ -278,6 +276,12 @@ impl Reason {
         if about_a_vm(text, &["not running", "is not running"]) {
             return Self::NotRunning;
         }
+        if about_a_vm(text, &["is running - "]) {
+            return Self::VmRunning;
+        }
+        if about_a_vm(text, &["already exists"]) {
+            return Self::VmExists;
+        }
         if about_a_vm(text, &["already running"]) {
             return Self::AlreadyRunning;
         }
@@ -290,14 +294,14 @@ impl Reason {
         if text.contains("disk '") && text.contains("' does not exist") {
             return Self::NoSuchDisk;
         }
-        if text.contains("IPSet '") && text.contains("' is not empty") {
-            return Self::SetNotEmpty;
-        }
         if let Some(reason) = about_a_place(text) {
             return reason;
         }
         if text.trim() == "job errors" {
             return Self::JobErrors;
+        }
+        if text.contains("IPSet '") && text.contains("' is not empty") {
+            return Self::SetNotEmpty;
         }
         PHRASES
             .iter()
@@ -323,8 +327,11 @@ impl fmt::Display for Reason {
             Self::ShutdownTimeout => "the guest did not power down in time",
             Self::Template => "the VM is a template",
             Self::Protected => "the VM is protected",
+            Self::VmRunning => "the VM runs",
+            Self::VmExists => "the VM's number is taken",
             Self::HaManaged => "high availability manages the VM",
             Self::VolumeInUse => "a volume is still needed",
+            Self::VolumeNotFound => "a volume is not there",
             Self::NoSuchDisk => "the VM has no such disk",
             Self::ShrinkUnsupported => "disks cannot become smaller",
             Self::LinkedCloneUnsupported => "a disk's storage cannot make linked clones",
@@ -342,12 +349,9 @@ impl fmt::Display for Reason {
             Self::DigestMismatch => "the config was changed meanwhile",
             Self::NoQuorum => "the cluster has no quorum",
             Self::ReplicationRunning => "a replication runs",
-            Self::VmRunning => "the VM runs",
-            Self::VmExists => "the VM's number is taken",
             Self::StorageFull => "a storage is full",
             Self::StorageUnavailable => "a storage cannot be used",
             Self::WrongContent => "a storage or volume is of the wrong kind",
-            Self::VolumeNotFound => "there is no such volume",
             Self::BackupProtected => "the backup is protected",
             Self::BackupLimit => "the storage keeps no more backups of the VM",
             Self::ProtectedLimit => "the VM can have no more protected backups",
@@ -380,9 +384,6 @@ fn about_a_vm(text: &str, phrases: &[&str]) -> bool {
 
 /// What a text says about a VM number, a storage or a volume that it quotes in the middle.
 fn about_a_place(text: &str) -> Option<Reason> {
-    if about_a_vm(text, &["already exists on node"]) {
-        return Some(Reason::VmExists);
-    }
     if let Some((_, rest)) = text.split_once("storage '")
         && let Some((_, after)) = rest.split_once('\'')
     {
@@ -509,53 +510,6 @@ mod tests {
     }
 
     #[test]
-    fn each_known_text_about_disks_copies_and_the_guest_has_its_reason() {
-        let cases = [
-            (
-                "unable to find configuration file for VM 100 on node 'pve1'",
-                Reason::VmNotFound,
-            ),
-            ("VM 100 is running - destroy failed", Reason::VmRunning),
-            ("unable to restore VM 100 - vm is running", Reason::VmRunning),
-            (
-                "unable to create VM 100: config file already exists",
-                Reason::VmExists,
-            ),
-            (
-                "unable to create VM 100 - VM 100 already exists on node 'pve2'",
-                Reason::VmExists,
-            ),
-            (
-                "unable to remove VM 100 - used in HA resources and purge parameter not set.",
-                Reason::HaManaged,
-            ),
-            (
-                "unable to delete 'local-lvm:vm-100-disk-0' - volume is still in use (snapshot?)",
-                Reason::VolumeInUse,
-            ),
-            (
-                "base volume 'x:base-9000-disk-0' is still in use by linked cloned",
-                Reason::VolumeInUse,
-            ),
-            ("volume local:iso/x.iso does not exist", Reason::VolumeNotFound),
-            ("disk 'scsi9' does not exist", Reason::NoSuchDisk),
-            ("shrinking disks is not supported", Reason::ShrinkUnsupported),
-            (
-                "Linked clone feature is not supported for 'x:vm-100-disk-0' (scsi0)",
-                Reason::LinkedCloneUnsupported,
-            ),
-            ("SSH public key validation error", Reason::InvalidSshKeys),
-            (
-                "Agent error: child process has failed to set user password",
-                Reason::AgentRefused,
-            ),
-        ];
-        for (text, reason) in cases {
-            assert_eq!(Reason::classify(text), reason, "{text}");
-        }
-    }
-
-    #[test]
     fn texts_about_storages_backups_and_restores_have_their_reason() {
         let cases = [
             ("unable to restore VM 100 - vm is running", Reason::VmRunning),
@@ -638,6 +592,53 @@ mod tests {
             (
                 "Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)",
                 Reason::PermissionDenied,
+            ),
+        ];
+        for (text, reason) in cases {
+            assert_eq!(Reason::classify(text), reason, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_known_text_about_disks_copies_and_the_guest_has_its_reason() {
+        let cases = [
+            (
+                "unable to find configuration file for VM 100 on node 'pve1'",
+                Reason::VmNotFound,
+            ),
+            ("VM 100 is running - destroy failed", Reason::VmRunning),
+            ("unable to restore VM 100 - vm is running", Reason::VmRunning),
+            (
+                "unable to create VM 100: config file already exists",
+                Reason::VmExists,
+            ),
+            (
+                "unable to create VM 100 - VM 100 already exists on node 'pve2'",
+                Reason::VmExists,
+            ),
+            (
+                "unable to remove VM 100 - used in HA resources and purge parameter not set.",
+                Reason::HaManaged,
+            ),
+            (
+                "unable to delete 'local-lvm:vm-100-disk-0' - volume is still in use (snapshot?)",
+                Reason::VolumeInUse,
+            ),
+            (
+                "base volume 'x:base-9000-disk-0' is still in use by linked cloned",
+                Reason::VolumeInUse,
+            ),
+            ("volume local:iso/x.iso does not exist", Reason::VolumeNotFound),
+            ("disk 'scsi9' does not exist", Reason::NoSuchDisk),
+            ("shrinking disks is not supported", Reason::ShrinkUnsupported),
+            (
+                "Linked clone feature is not supported for 'x:vm-100-disk-0' (scsi0)",
+                Reason::LinkedCloneUnsupported,
+            ),
+            ("SSH public key validation error", Reason::InvalidSshKeys),
+            (
+                "Agent error: child process has failed to set user password",
+                Reason::AgentRefused,
             ),
         ];
         for (text, reason) in cases {

@@ -96,19 +96,6 @@ impl Route {
         self.segment("/{storage}", storage.as_str())
     }
 
-    /// The place of a firewall rule.
-    pub(crate) fn position(self, position: usize) -> Self {
-        self.segment("/{pos}", &position.to_string())
-    }
-
-    pub(crate) fn set(self, name: &FirewallName) -> Self {
-        self.segment("/{name}", name.as_str())
-    }
-
-    pub(crate) fn member(self, member: &SetMember) -> Self {
-        self.segment("/{cidr}", member.as_str())
-    }
-
     /// The storage of a volume.
     pub(crate) fn storage_of(mut self, volume: &VolumeId) -> Self {
         self.storage = volume.storage();
@@ -120,6 +107,19 @@ impl Route {
     pub(crate) fn volume(mut self, volume: &VolumeId) -> Self {
         self.volume = Some(volume.clone());
         self.segment("/{volume}", volume.as_str())
+    }
+
+    /// The place of a firewall rule.
+    pub(crate) fn position(self, position: usize) -> Self {
+        self.segment("/{pos}", &position.to_string())
+    }
+
+    pub(crate) fn set(self, name: &FirewallName) -> Self {
+        self.segment("/{name}", name.as_str())
+    }
+
+    pub(crate) fn member(self, member: &SetMember) -> Self {
+        self.segment("/{cidr}", member.as_str())
     }
 
     fn segment(mut self, template: &'static str, value: &str) -> Self {

@@ -1,9 +1,10 @@
 //! The client against a small server on this machine, by its public face only.
 //!
 //! `wire` is about requests, trust and hostile answers, `delivery` about what is sent where and how often, `api`
-//! about each call, `backups` about storages, backups and restores, `config` about reading VM configs, `firewall` about rules and their order; `reinstall` about
-//! those of reinstallations, charts and the guest agent, `quirks` about what surprises clients of real clusters,
-//! `property` about texts that must come back byte for byte; `support` is the server.
+//! about each call, `config` about reading VM configs, `firewall` about rules and their order; `backups` about
+//! storages, backups and restores, `reinstall` about the calls of reinstallations, charts and the guest agent,
+//! `quirks` about what surprises clients of real clusters, `property` about texts that must come back byte for byte;
+//! `support` is the server.
 
 #[cfg(test)]
 mod api;

@@ -69,7 +69,7 @@ fn clone(call: &mut Call<'_>) -> Answer {
         return Err(Failure::died(format!("no such cluster node '{target}'")));
     }
     if let Some(storage) = call.params.get("storage") {
-        let shared = call.world.storage_on(storage, &node)?.shared;
+        let shared = call.world.usable_storage(storage, &node)?.shared;
         if target.is_some() && !shared {
             let text = format!("can't clone to non-shared storage '{storage}'");
             return Err(Failure::parameter("target", text));

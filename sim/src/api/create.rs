@@ -1,18 +1,68 @@
-//! Making a VM from nothing: `POST /nodes/{node}/qemu` without `archive`. The endpoint is in [`super::restore`].
+//! Making a VM from nothing.
 
-use super::{Answer, Call};
+use super::{Allow, Answer, Call, Endpoint, Takes};
 use crate::config::Section;
 use crate::config::update::Change;
 use crate::failure::Failure;
+use crate::schema::{Property, format};
 use crate::work::create::{self, New};
 use crate::work::fork;
 use crate::world::vm::Vm;
 
-/// Makes the VM; `own` are the parameters of the call that are no keys of the configuration.
-pub(super) fn create(call: &mut Call<'_>, own: &[&str]) -> Answer {
+pub(super) const ROUTES: &[Endpoint] = &[Endpoint {
+    flock: true,
+    takes: Takes::WithConfig(CREATE),
+    ..Endpoint::on_node("POST", "/nodes/{node}/qemu", Allow::User, &[], create)
+}];
+
+const CREATE: &[Property] = &[
+    Property::integer("vmid")
+        .format(format::vmid)
+        .at_least(100)
+        .at_most(999_999_999),
+    Property::text("archive").optional().no_longer_than(255),
+    Property::integer("bwlimit").optional().at_least(0),
+    Property::boolean("force").optional().requires("archive"),
+    Property::boolean("ha-managed").optional().new_in_9(),
+    Property::text("import-working-storage")
+        .optional()
+        .format(format::storage_id),
+    Property::boolean("live-restore").optional(),
+    Property::text("pool").optional().format(format::pool_id),
+    Property::boolean("start").optional(),
+    Property::text("storage").optional().format(format::storage_id),
+    Property::boolean("unique").optional().requires("archive"),
+];
+
+/// The parameters that are no keys of the configuration.
+pub(super) const OWN: &[&str] = &[
+    "archive",
+    "bwlimit",
+    "force",
+    "ha-managed",
+    "import-working-storage",
+    "live-restore",
+    "pool",
+    "start",
+    "storage",
+    "unique",
+];
+
+fn create(call: &mut Call<'_>) -> Answer {
+    if call.params.get("archive").is_some() {
+        return super::restore::restore(call);
+    }
     let (node, vmid) = (call.node(), call.vmid());
     let pool = call.params.get("pool").map(str::to_owned);
-    let change = Change::for_new(&call.params, own, call.who)?;
+    pool_exists(call, pool.as_deref())?;
+    let may_allocate = call.may(&format!("/vms/{vmid}"), "VM.Allocate")
+        || pool
+            .as_ref()
+            .is_some_and(|pool| call.may(&format!("/pool/{pool}"), "VM.Allocate"));
+    if !may_allocate {
+        return Err(Failure::forbidden(""));
+    }
+    let change = Change::for_new(&call.params, OWN, call.who)?;
     change.permitted_in(call.world, vmid, pool.as_deref(), call.who)?;
     if let Some(other) = call.world.vms.get(&vmid) {
         return Err(Failure::died(format!(

@@ -167,13 +167,13 @@ const PATH_PROPERTIES: &[Property] = &[
         .no_longer_than(40),
     Property::text("storage").format(format::storage_id),
     Property::text("upid"),
+    Property::text("volume"),
     Property::integer("pos").at_least(0),
     Property::text("name")
         .pattern(crate::world::firewall::names::is_name)
         .no_shorter_than(2)
         .no_longer_than(64),
     Property::text("cidr").format(cidr_or_alias),
-    Property::text("volume"),
 ];
 
 /// An address, a network, or the name of an alias.
@@ -275,13 +275,13 @@ const AREAS: &[&[Endpoint]] = &[
     cluster::ROUTES,
     config::ROUTES,
     console::ROUTES,
+    create::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,
     login::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     prune::ROUTES,
-    restore::ROUTES,
     rrd::ROUTES,
     snapshots::ROUTES,
     storage::ROUTES,

@@ -56,7 +56,7 @@ fn asked(call: &Call<'_>) -> Result<(String, Option<u32>, Keep), Failure> {
 fn preview(call: &mut Call<'_>) -> Answer {
     let (id, vmid, keep) = asked(call)?;
     let node = call.node();
-    let storage = call.world.storage_on(&id, &node)?;
+    let storage = call.world.usable_storage(&id, &node)?;
     let list = marks(storage, &node, vmid, &keep).into_iter().map(|marked| {
         json!({
             "volid": marked.volid, "ctime": marked.ctime, "type": "qemu", "mark": marked.mark.word(),

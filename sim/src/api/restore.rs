@@ -1,70 +1,27 @@
-//! Restoring a VM from a backup: `POST /nodes/{node}/qemu` with `archive`. Without one, [`super::create`] goes on.
+//! Restoring a VM from a backup: `POST /nodes/{node}/qemu` with `archive`, which `create` hands over.
 
 use serde_json::Value;
 
-use super::{Allow, Answer, Call, Endpoint, Takes};
+use super::create::{OWN, pool_exists};
+use super::{Answer, Call};
 use crate::config::Section;
 use crate::config::update::Change;
 use crate::failure::Failure;
-use crate::schema::{Property, format};
 use crate::work::fork;
 use crate::work::restore::{self, Restore};
 use crate::world::backup::is_restorable;
 use crate::world::storage::StorageKind;
 use crate::world::vm::Vm;
 
-pub(super) const ROUTES: &[Endpoint] = &[Endpoint {
-    flock: true,
-    takes: Takes::WithConfig(OWN),
-    ..Endpoint::on_node("POST", "/nodes/{node}/qemu", Allow::User, &[], create)
-}];
-
-const OWN: &[Property] = &[
-    Property::text("archive").optional().no_longer_than(255),
-    Property::integer("bwlimit").optional().at_least(0),
-    Property::boolean("force").optional().requires("archive"),
-    Property::boolean("ha-managed").optional().new_in_9(),
-    Property::text("import-working-storage")
-        .optional()
-        .format(format::storage_id),
-    Property::boolean("live-restore").optional(),
-    Property::text("pool").optional().format(format::pool_id),
-    Property::boolean("start").optional(),
-    Property::text("storage").optional().format(format::storage_id),
-    Property::boolean("unique").optional().requires("archive"),
-    Property::integer("vmid")
-        .format(format::vmid)
-        .at_least(100)
-        .at_most(999_999_999),
-];
-
-/// Parameters of the call that are no keys of the configuration.
-const CALL: &[&str] = &[
-    "archive",
-    "bwlimit",
-    "force",
-    "ha-managed",
-    "import-working-storage",
-    "live-restore",
-    "node",
-    "pool",
-    "start",
-    "storage",
-    "unique",
-    "vmid",
-];
-
-fn create(call: &mut Call<'_>) -> Answer {
+/// Begins a restore; `archive` was given.
+pub(super) fn restore(call: &mut Call<'_>) -> Answer {
     let (node, vmid) = (call.node(), call.vmid());
     let own = format!("/vms/{vmid}");
     let given = |name: &str| call.params.get(name).map(str::to_owned);
-    let (storage, pool, archive) = (given("storage"), given("pool"), given("archive"));
+    let (storage, pool) = (given("storage"), given("pool"));
+    let archive = call.params.text("archive").to_owned();
     let (force, start) = (call.params.flag("force"), call.params.flag("start"));
-    if let Some(pool) = &pool
-        && !call.world.access.pools.contains_key(pool)
-    {
-        return Err(Failure::died(format!("pool '{pool}' does not exist")));
-    }
+    pool_exists(call, pool.as_deref())?;
     if let Some(storage) = &storage {
         call.require(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
     }
@@ -78,15 +35,11 @@ fn create(call: &mut Call<'_>) -> Answer {
     let by_pool = pool
         .as_ref()
         .is_some_and(|pool| call.may(&format!("/pool/{pool}"), "VM.Allocate"));
-    let by_backup = archive.is_some() && force && here && call.may(&own, "VM.Backup");
+    let by_backup = force && here && call.may(&own, "VM.Backup");
     if !call.may(&own, "VM.Allocate") && !by_pool && !by_backup {
         return Err(Failure::forbidden(""));
     }
-    let Some(archive) = archive else {
-        return super::create::create(call, CALL);
-    };
-    let overrides = call.params.without(CALL);
-    for (key, _) in overrides.iter() {
+    for (key, _) in call.params.iter() {
         if is_restorable(key)
             || key
                 .strip_prefix("unused")
@@ -96,13 +49,8 @@ fn create(call: &mut Call<'_>) -> Answer {
         }
     }
     usable(call, vmid, &archive)?;
-    let overrides = if overrides.is_empty() {
-        Change::default()
-    } else {
-        let change = Change::read(&overrides, call.who)?;
-        change.permitted(call.world, vmid, call.who)?;
-        change
-    };
+    let overrides = Change::for_new(&call.params, OWN, call.who)?;
+    overrides.permitted_in(call.world, vmid, pool.as_deref(), call.who)?;
     claim(call, vmid, force)
         .map_err(|reason| Failure::died(format!("unable to restore VM {vmid} - {reason}")))?;
     let what = Restore {
@@ -112,7 +60,10 @@ fn create(call: &mut Call<'_>) -> Answer {
         unique: call.params.flag("unique"),
         live: call.params.flag("live-restore"),
         start,
-        overrides: overrides.values().clone(),
+        overrides: overrides
+            .sets()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
     };
     let upid = fork(
         call.sim,
@@ -148,7 +99,7 @@ fn usable(call: &Call<'_>, vmid: u32, archive: &str) -> Result<(), Failure> {
     {
         return Ok(());
     }
-    let storage = call.world.storage_on(id, node)?;
+    let storage = call.world.usable_storage(id, node)?;
     if !storage.volumes_on(node).any(|volume| volume.volid == archive) {
         return Err(Failure::died(format!("can't find file '{archive}'")));
     }
@@ -171,9 +122,8 @@ fn claim(call: &mut Call<'_>, vmid: u32, force: bool) -> Result<(), String> {
         }
     } else {
         let (seed, now) = (call.world.seed, call.sim.clock.now());
-        call.world
-            .vms
-            .insert(vmid, Vm::new(vmid, &node, Section::new(), seed, now));
+        let reserved = Vm::new(vmid, &node, Section::new(), seed, now);
+        call.world.vms.insert(vmid, reserved);
     }
     let vm = call.world.vm_mut(&node, vmid)?;
     vm.check_lock()?;

@@ -103,7 +103,7 @@ fn status(call: &mut Call<'_>) -> Answer {
 
 fn content(call: &mut Call<'_>) -> Answer {
     let (id, node) = (call.params.text("storage"), call.params.text("node"));
-    let storage = call.world.storage_on(id, node)?;
+    let storage = call.world.usable_storage(id, node)?;
     let now = call.sim.clock.seconds();
     let kind = call.params.get("content");
     let vmid = call.params.get("vmid");

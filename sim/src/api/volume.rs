@@ -55,7 +55,7 @@ fn read(call: &mut Call<'_>) -> Answer {
     call.world.readable(call.who, None, &volid, None)?;
     let node = call.node();
     let (id, name, _) = call.world.named(&volid)?;
-    let storage = call.world.storage_on(id, &node)?;
+    let storage = call.world.usable_storage(id, &node)?;
     let Some(volume) = storage.volumes_on(&node).find(|v| v.volid == volid) else {
         return Err(Failure::died(format!(
             "volume_size_info on '{volid}' failed - no format"
@@ -81,7 +81,7 @@ fn edit(call: &mut Call<'_>) -> Answer {
     let (id, name, named) = call.world.named(&volid)?;
     let notes = call.params.get("notes").map(str::to_owned);
     let protect = call.params.get("protected").map(|flag| flag == "1");
-    let storage = call.world.storage_on(id, &node)?;
+    let storage = call.world.usable_storage(id, &node)?;
     let pbs = storage.kind == StorageKind::Pbs;
     let unsupported = |attribute: &str| {
         Failure::died(match (storage.kind, named.content) {

@@ -292,7 +292,7 @@ fn extract_config(call: &mut Call<'_>) -> Answer {
         call.require(&format!("/vms/{owner}"), &["VM.Backup"])?;
     }
     let node = call.node();
-    call.world.storage_on(id, &node)?;
+    call.world.usable_storage(id, &node)?;
     match call.world.archives.get(&node, &volid) {
         Some(archive) => Ok(archive.text().into()),
         None => Err(Failure::died(format!("can't find file '{volid}'"))),

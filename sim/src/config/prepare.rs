@@ -91,7 +91,7 @@ fn placed(
         .vm(node, vmid)?
         .get(key)
         .and_then(|text| Drive::parse(key, text));
-    let storage = world.storage_on(id, node)?;
+    let storage = world.usable_storage(id, node)?;
     let wish = match asked(rest) {
         Asked::Volume => {
             if before.is_none_or(|old| old.file() != file) {

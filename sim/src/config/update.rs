@@ -209,6 +209,9 @@ impl Change {
                         let text = format!("storage '{storage}' does not support vm images");
                         return Err(Failure::parameter("storage", text));
                     }
+                    if let Some(source) = drive.get("import-from") {
+                        may_import(world, key, source, &require, who)?;
+                    }
                 } else {
                     world.readable(who, Some(vmid), drive.file(), None)?;
                     let (_, _, named) = world.named(drive.file())?;
@@ -216,9 +219,6 @@ impl Change {
                         let text = "content type needs to be 'images' or 'iso'";
                         return Err(Failure::parameter(key, text));
                     }
-                }
-                if let Some(source) = drive.get("import-from") {
-                    may_import(world, key, source, &require, who)?;
                 }
             }
             if let Ok(device) = Network::parse(key, value)
@@ -231,11 +231,6 @@ impl Change {
             }
         }
         Ok(())
-    }
-
-    /// The values to be set, by key.
-    pub(crate) fn values(&self) -> &BTreeMap<String, String> {
-        &self.set
     }
 
     /// What must hold before the change: the VM is there, is the one the caller saw, and is not locked.

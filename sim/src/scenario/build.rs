@@ -432,7 +432,7 @@ fn archives(file: &file::File, world: &mut World) -> Built<()> {
         let vm = volume.vmid.and_then(|vmid| world.vms.get(&vmid));
         let mut then = vm.map(|vm| vm.config.clone()).unwrap_or_default();
         then.extend(section(&volid, &volume.config, volume.vmid.unwrap_or(0))?);
-        let archive = Archive::of(world, &then);
+        let archive = Archive::of(world, volume.vmid, &then);
         world.archives.insert(volume.node.as_deref(), &volid, archive);
     }
     Ok(())

@@ -1,9 +1,8 @@
 //! Tasks at work: what happens between a UPID and its exit status.
 //!
 //! [`fork`] registers a task and lets its work run; a [`Worker`] is the work's hand: it logs, waits (scaled),
-//! takes the VM's configuration lock, and meets the faults that were injected for it. The other
-//! modules are the works, each named after what it does. To add one: write an async function of a worker, fork it
-//! from an endpoint.
+//! takes the VM's configuration lock, and meets the faults that were injected for it. The
+//! other modules are the works, each named after what it does. To add one: write an async function of a worker, fork it from an endpoint.
 
 pub(crate) mod clone;
 mod copy;
@@ -136,8 +135,8 @@ impl Worker {
         }
     }
 
-    /// Works for some seconds in steps of about three, as PVE reports progress, and meets the task's fault in
-    /// the middle, or where a fault says. `report` is called after each step with the fraction done and the seconds it took so far.
+    /// Works for some seconds in steps of about three, as PVE reports progress, and meets the task's fault where
+    /// [`Self::toil`] does. `report` is called after each step with the fraction done and the seconds it took so far.
     pub(crate) async fn toil_in_steps(&self, seconds: f64, report: impl Fn(f64, f64) + Send) -> Outcome {
         let count = (seconds / 3.0).ceil().clamp(2.0, 100.0);
         let mut done = 0.0;
@@ -178,6 +177,20 @@ impl Worker {
                 had.map_err(|_| Broken(flock_refusal(vmid)))
             }
         }
+    }
+
+    /// Takes the cluster-wide lock on a storage for a moment, if the storage is one that nodes share.
+    pub(crate) async fn storage_lock(&self, id: &str) -> Outcome {
+        let refusal = {
+            let mut world = self.world();
+            let shared = world.storages.get(id).is_some_and(|storage| storage.shared);
+            shared
+                .then(|| world.faults.cfs_lock(&format!("storage-{id}")))
+                .flatten()
+        };
+        let Some(text) = refusal else { return Ok(()) };
+        self.pause(10.0).await?;
+        Err(Broken(text))
     }
 
     /// Takes the lock on a VM's configuration file together with others who only read it; waits a second for it.
@@ -237,8 +250,8 @@ where
         sim: Arc::clone(sim),
         text: text.clone(),
         cancel,
-        mishap: world.faults.mishap(kind, id),
         point: world.faults.point(kind),
+        mishap: world.faults.mishap(kind, id),
         releases: world.releases,
         warnings: AtomicU32::new(0),
         upid,

@@ -14,9 +14,11 @@ pub(crate) async fn remove(worker: Arc<Worker>, volid: String) -> Outcome {
     let duration = {
         let world = worker.world();
         let (id, _) = volid.split_once(':').unwrap_or(("", ""));
-        world.storage_on(id, worker.node())?;
+        world.usable_storage(id, worker.node())?;
         world.durations.remove_volume * world.faults.slowness(id)
     };
+    let (id, _) = volid.split_once(':').unwrap_or(("", ""));
+    worker.storage_lock(id).await?;
     worker.toil(duration).await?;
     let warning = free(&mut worker.world(), worker.node(), &volid)?;
     if let Some(text) = warning {
@@ -29,7 +31,7 @@ pub(crate) async fn remove(worker: Arc<Worker>, volid: String) -> Outcome {
 /// Frees a volume as PVE does; a file that is not there is only worth a line.
 fn free(world: &mut World, node: &str, volid: &str) -> Result<Option<String>, String> {
     let (id, name) = volid.split_once(':').unwrap_or(("", ""));
-    let storage = world.storage_on(id, node)?;
+    let storage = world.usable_storage(id, node)?;
     let pbs = storage.kind == StorageKind::Pbs;
     let path = storage.path_of(name);
     let Some(volume) = storage.volumes_on(node).find(|volume| volume.volid == volid) else {
@@ -69,7 +71,7 @@ pub(crate) fn prune(
     vmid: Option<u32>,
     keep: &Keep,
 ) -> Result<(Vec<String>, usize), String> {
-    let storage = world.storage_on(id, node)?;
+    let storage = world.usable_storage(id, node)?;
     let mut lines = Vec::new();
     let all = marks(storage, node, vmid, keep);
     if storage.kind == StorageKind::Pbs {
@@ -102,7 +104,7 @@ pub(crate) fn prune(
 pub(crate) async fn prune_task(worker: Arc<Worker>, id: String, vmid: Option<u32>, keep: Keep) -> Outcome {
     let duration = {
         let world = worker.world();
-        world.storage_on(&id, worker.node())?;
+        world.usable_storage(&id, worker.node())?;
         world.durations.remove_volume * world.faults.slowness(&id)
     };
     worker.toil(duration).await?;

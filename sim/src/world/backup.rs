@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::World;
+use super::firewall::Config as Firewall;
 use super::storage::{Storage, StorageKind, Volume};
 use super::vm::drives_of;
 use crate::calendar::Moment;
@@ -32,6 +33,8 @@ pub(crate) struct Archive {
     pub(crate) config: Section,
     /// The disks whose data are in it.
     pub(crate) disks: Vec<SavedDisk>,
+    /// The VM's firewall file, if it had one.
+    pub(crate) firewall: Option<Firewall>,
 }
 
 /// Whether a drive's data go into a backup, and PVE's reason if not.
@@ -63,7 +66,7 @@ pub(crate) fn candidates(config: &Section) -> Vec<(String, String, u64, Option<&
 
 impl Archive {
     /// What a backup of a VM with this configuration holds.
-    pub(crate) fn of(world: &World, current: &Section) -> Self {
+    pub(crate) fn of(world: &World, vmid: Option<u32>, current: &Section) -> Self {
         let mut config = current.clone();
         config.retain(|key, _| {
             !["lock", "parent", "vmstate"].contains(&key.as_str()) && !key.starts_with("unused")
@@ -84,6 +87,9 @@ impl Archive {
         Self {
             disks: disks.collect(),
             config,
+            firewall: vmid
+                .map(|vmid| world.firewall.get(vmid))
+                .filter(|file| *file != Firewall::default()),
         }
     }
 

@@ -221,29 +221,11 @@ impl World {
         }
     }
 
-    /// A storage that a node can use now, or PVE's text.
-    pub(crate) fn storage_on(&self, id: &str, node: &str) -> Result<&Storage, String> {
-        let storage = self
-            .storages
-            .get(id)
-            .ok_or_else(|| format!("storage '{id}' does not exist"))?;
-        if !storage.enabled {
-            return Err(format!("storage '{id}' is disabled"));
-        }
-        if !storage.on(node) {
-            return Err(format!("storage '{id}' is not available on node '{node}'"));
-        }
-        if self.faults.storage_is_offline(id) {
-            return Err(storage.offline_text());
-        }
-        Ok(storage)
-    }
-
     /// Whether what is in a VM's drives can be reached, or PVE's text. A medium that is gone keeps a VM from starting.
     pub(crate) fn startable(&self, vm: &Vm) -> Result<(), String> {
         for (_, drive) in vm.drives() {
             let Some(id) = drive.storage() else { continue };
-            let storage = self.storage_on(id, &vm.node)?;
+            let storage = self.usable_storage(id, &vm.node)?;
             let volid = drive.file();
             if !drive.is_cloudinit() && !storage.volumes_on(&vm.node).any(|volume| volume.volid == volid) {
                 return Err(format!("volume '{volid}' does not exist"));

@@ -315,6 +315,8 @@ impl Vm {
     /// QEMU begins, the guest does not.
     pub(crate) fn begin_prelaunch(&mut self, now: f64, pid: u32) {
         self.apply_pending();
+        self.make_seed();
+        self.guest.forget();
         self.run = Some(Run {
             since: now,
             pid,

@@ -1,9 +1,27 @@
 //! Making, finding and freeing volumes.
 
 use super::World;
-use super::storage::{StorageKind, Volume};
+use super::storage::{Storage, StorageKind, Volume};
 
 impl World {
+    /// A storage that can be used on a node, or PVE's text why it cannot.
+    pub(crate) fn usable_storage(&self, id: &str, node: &str) -> Result<&Storage, String> {
+        let storage = self
+            .storages
+            .get(id)
+            .ok_or_else(|| format!("storage '{id}' does not exist"))?;
+        if !storage.enabled {
+            return Err(format!("storage '{id}' is disabled"));
+        }
+        if !storage.on(node) {
+            return Err(format!("storage '{id}' is not available on node '{node}'"));
+        }
+        if self.faults.storage_is_offline(id) {
+            return Err(storage.offline_text());
+        }
+        Ok(storage)
+    }
+
     /// A volume as a node sees it.
     pub(crate) fn volume(&self, node: &str, volid: &str) -> Option<&Volume> {
         let storage = self.storages.get(volid.split_once(':')?.0)?;
@@ -15,7 +33,7 @@ impl World {
     /// `format` matters only where volumes are files; `base` makes it a linked clone of that volume.
     pub(crate) fn allocate(&mut self, node: &str, wish: &Wish<'_>, now: i64) -> Result<String, String> {
         let id = wish.storage;
-        let storage = self.storage_on(id, node)?;
+        let storage = self.usable_storage(id, node)?;
         if !storage.content.contains("images") {
             return Err(format!("storage '{id}' does not support content-type 'images'"));
         }

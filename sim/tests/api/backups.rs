@@ -768,3 +768,49 @@ async fn a_vm_that_is_gone_comes_back_from_its_backup() {
         "unique: another MAC"
     );
 }
+
+#[tokio::test]
+async fn the_firewall_comes_back_with_the_backup() {
+    let lab = Lab::new().await;
+    let rules = "/nodes/pve1/qemu/102/firewall/rules";
+    let rule = |port: &'static str| {
+        [
+            ("type", "in"),
+            ("action", "ACCEPT"),
+            ("proto", "tcp"),
+            ("dport", port),
+            ("enable", "1"),
+        ]
+    };
+    assert_eq!(lab.post(rules, &rule("22")).await.status, 200);
+    let before = lab.get(rules).await.data();
+    let form = [("vmid", "102"), ("storage", "local")];
+    assert_eq!(lab.run(VZDUMP, &form).await, "OK");
+    assert_eq!(lab.post(rules, &rule("80")).await.status, 200);
+    assert_ne!(lab.get(rules).await.data(), before);
+    let volid = lab.backups("local", 102).await[0]["volid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let form = [("vmid", "102"), ("archive", volid.as_str()), ("force", "1")];
+    assert_eq!(lab.run(RESTORE, &form).await, "OK");
+    assert_eq!(lab.get(rules).await.data(), before);
+}
+
+#[tokio::test]
+async fn a_lock_on_a_shared_storage_that_is_not_had_fails_the_removal() {
+    let lab = Lab::new().await;
+    lab.control().inject(Fault::HoldCfsLock {
+        lock: "storage-backups".into(),
+        text: None,
+        times: Some(1),
+    });
+    let path = format!("/nodes/pve1/storage/backups/content/{DEMO_BACKUP}");
+    let upid = lab.delete(&path).await.data();
+    assert_eq!(
+        lab.exit_of(&upid).await,
+        "cfs-lock 'storage-backups' error: got lock request timeout"
+    );
+    let upid = lab.delete(&path).await.data();
+    assert_eq!(lab.exit_of(&upid).await, "OK");
+}

@@ -59,11 +59,11 @@ async fn a_creation_that_breaks_leaves_nothing() {
     let form = [
         ("vmid", "200"),
         ("scsi0", "local-lvm:8"),
-        ("scsi1", "local-lvm:vm-200-disk-7"),
+        ("scsi1", "local-lvm:vm-200-disk-9"),
     ];
     assert_eq!(
         lab.run(CREATE, &form).await,
-        "unable to create VM 200 - volume local-lvm:vm-200-disk-7 does not exist"
+        "unable to create VM 200 - volume local-lvm:vm-200-disk-9 does not exist"
     );
     lab.control().inject(Fault::FailTasks {
         task: "qmcreate".into(),

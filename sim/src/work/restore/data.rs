@@ -163,7 +163,7 @@ fn reachable(worker: &Worker, coming: &[Coming]) -> Outcome {
     let world = worker.world();
     for Coming { volid, .. } in coming {
         let (id, _) = volid.split_once(':').unwrap_or(("", ""));
-        world.storage_on(id, worker.node())?;
+        world.usable_storage(id, worker.node())?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The end of a restore: the configuration that the VM has from then on.
 
-use super::{CLOUDINIT_BYTES, Coming, Restore, allocate};
+use super::{CLOUDINIT_BYTES, Coming, Restore};
 use crate::config::drive::Drive;
 use crate::config::network::Network;
 use crate::config::update::add_unused;
@@ -9,6 +9,8 @@ use crate::units::mix;
 use crate::work::{Outcome, Worker};
 use crate::world::backup::{Archive, is_restorable};
 use crate::world::counters::Effect;
+use crate::world::guest::Guest;
+use crate::world::volumes::Wish;
 
 /// Writes the configuration of the backup, changed where the disks lie elsewhere and where the caller wants.
 pub(super) fn finish(
@@ -23,6 +25,7 @@ pub(super) fn finish(
     let world = &mut *world;
     let seed = mix(world.seed, u64::from(vmid) ^ now.unsigned_abs());
     let mut config = Section::new();
+    let seed_name = format!("vm-{vmid}-cloudinit");
     let mut commented = Vec::new();
     for (key, text) in &archive.config {
         let Some(drive) = is_restorable(key).then(|| Drive::parse(key, text)).flatten() else {
@@ -36,13 +39,12 @@ pub(super) fn finish(
         }
         let volid = if drive.is_cloudinit() {
             let id = what.storage.as_deref().or(drive.storage()).unwrap_or("local");
-            Some(allocate(
-                world,
+            Some(world.allocate(
                 worker.node(),
-                id,
-                vmid,
-                CLOUDINIT_BYTES,
-                None,
+                &Wish {
+                    name: Some(&seed_name),
+                    ..Wish::new(id, vmid, CLOUDINIT_BYTES)
+                },
                 now,
             )?)
         } else {
@@ -94,7 +96,10 @@ pub(super) fn finish(
     for volid in orphans {
         add_unused(&mut config, &volid);
     }
-    world.vm_mut(worker.node(), vmid)?.config = config;
+    let vm = world.vm_mut(worker.node(), vmid)?;
+    vm.config = config;
+    vm.seeded = None;
+    vm.guest = Guest::of_boot_time(vm.guest.boot_seconds);
     if let Some(pool) = &what.pool {
         world.access.pools.entry(pool.clone()).or_default().insert(vmid);
     }

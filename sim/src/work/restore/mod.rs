@@ -19,11 +19,11 @@ use super::{Broken, Outcome, Worker, fork};
 use crate::config::Section;
 use crate::config::drive::Drive;
 use crate::config::network::Network;
-use crate::world::World;
 use crate::world::backup::{Archive, SavedDisk, is_restorable};
 use crate::world::counters::Effect;
-use crate::world::storage::{StorageKind, Volume};
+use crate::world::storage::StorageKind;
 use crate::world::vm::drives_of;
+use crate::world::volumes::Wish;
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -94,6 +94,17 @@ async fn attempt(worker: &Worker, vmid: u32, what: &Restore) -> Outcome {
     }
     let _guard = worker.flock(vmid).await?;
     let (archive, pbs) = opened(worker, what)?;
+    if let Some(firewall) = &archive.firewall {
+        // It comes before all else; without one in the backup the VM keeps the one it has.
+        let mut world = worker.world();
+        world.firewall.put(vmid, firewall.clone());
+        world.counters.effect(Effect::FirewallChanged, vmid, None);
+    }
+    let targets = archive.disks.iter().map(|disk| &disk.storage);
+    for id in targets {
+        // PVE takes the lock for each disk it makes, when the old ones are gone; the simulator for all beforehand.
+        worker.storage_lock(what.storage.as_ref().unwrap_or(id)).await?;
+    }
     let coming = begin(worker, vmid, what, &archive, pbs)?;
     if what.live {
         worker.log("starting VM for live-restore");
@@ -113,7 +124,7 @@ async fn attempt(worker: &Worker, vmid: u32, what: &Restore) -> Outcome {
 fn opened(worker: &Worker, what: &Restore) -> Result<(Arc<Archive>, bool), Broken> {
     let world = worker.world();
     let (id, name) = what.archive.split_once(':').unwrap_or(("", ""));
-    let storage = world.storage_on(id, worker.node())?;
+    let storage = world.usable_storage(id, worker.node())?;
     let pbs = storage.kind == StorageKind::Pbs;
     let there = storage
         .volumes_on(worker.node())
@@ -146,7 +157,7 @@ fn opened(worker: &Worker, what: &Restore) -> Result<(Arc<Archive>, bool), Broke
     let disks = archive.disks.iter().map(|disk| disk.storage.clone());
     for id in disks.chain(cloudinit) {
         let id = what.storage.clone().unwrap_or(id);
-        let target = world.storage_on(&id, worker.node())?;
+        let target = world.usable_storage(&id, worker.node())?;
         if !target.content.contains("images") {
             return Err(format!("Content type 'images' is not available on storage '{id}'").into());
         }
@@ -226,7 +237,11 @@ fn begin(
     let mut coming = Vec::new();
     for disk in &archive.disks {
         let id = what.storage.as_deref().unwrap_or(&disk.storage);
-        let volid = allocate(world, worker.node(), id, vmid, disk.size, Some(&disk.format), now)?;
+        let wish = Wish {
+            format: Some(&disk.format),
+            ..Wish::new(id, vmid, disk.size)
+        };
+        let volid = world.allocate(worker.node(), &wish, now)?;
         lines.push(format!("new volume ID is '{volid}'"));
         coming.push(Coming {
             disk: disk.clone(),
@@ -249,53 +264,6 @@ fn begin(
         world.tasks.log(&worker.upid.text(), &line);
     }
     Ok(coming)
-}
-
-/// Makes a volume for a VM; its cloud-init drive if there is no format.
-fn allocate(
-    world: &mut World,
-    node: &str,
-    id: &str,
-    vmid: u32,
-    size: u64,
-    format: Option<&str>,
-    now: i64,
-) -> Result<String, Broken> {
-    let storage = world
-        .storages
-        .get_mut(id)
-        .ok_or_else(|| Broken(format!("storage '{id}' does not exist")))?;
-    let files = storage.kind.is_files();
-    let folder = if files { format!("{vmid}/") } else { String::new() };
-    let ending = match format {
-        Some(format) if files => format!(".{format}"),
-        None if files => ".qcow2".to_owned(),
-        _ => String::new(),
-    };
-    let volid = if format.is_none() {
-        format!("{id}:{folder}vm-{vmid}-cloudinit{ending}")
-    } else {
-        let taken = |volid: &String| storage.volumes_on(node).any(|v| v.volid == *volid);
-        let mut names = (0..1000).map(|n| format!("{id}:{folder}vm-{vmid}-disk-{n}{ending}"));
-        names.find(|volid| !taken(volid)).ok_or_else(|| {
-            Broken(format!(
-                "unable to allocate an image name for VM {vmid} in storage '{id}'"
-            ))
-        })?
-    };
-    let volume = Volume {
-        volid: volid.clone(),
-        content: "images".to_owned(),
-        format: storage.format_of(&volid).to_owned(),
-        size,
-        ctime: now,
-        vmid: Some(vmid),
-        notes: None,
-        protected: false,
-        node: (!storage.shared).then(|| node.to_owned()),
-    };
-    storage.volumes.push(volume);
-    Ok(volid)
 }
 
 /// After a failure: the new disks go too. PVE does not bring the old ones back.

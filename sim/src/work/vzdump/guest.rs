@@ -152,7 +152,7 @@ async fn attempt(worker: &Worker, job: &Job, vmid: u32, cleanup: &mut Cleanup) -
     worker.log(&format!("INFO: creating {target}"));
     let archive = {
         let world = worker.world();
-        Archive::of(&world, &world.vm(worker.node(), vmid)?.config)
+        Archive::of(&world, Some(vmid), &world.vm(worker.node(), vmid)?.config)
     };
     if archive.disks.is_empty() {
         worker.log("INFO: backup contains no disks");
@@ -179,7 +179,7 @@ fn within_limits(world: &World, worker: &Worker, job: &Job, vmid: u32) -> Outcom
     if !job.protected && (limit == 0 || job.remove) {
         return Ok(());
     }
-    let storage = world.storage_on(&job.storage, worker.node())?;
+    let storage = world.usable_storage(&job.storage, worker.node())?;
     let backups = backups_on(storage, worker.node(), Some(vmid));
     let protected = backups.iter().filter(|volume| volume.protected).count() as u64;
     let count = backups.len() as u64 - protected;
@@ -217,7 +217,7 @@ pub(crate) fn protectable(
 }
 
 fn destination(world: &World, worker: &Worker, job: &Job, vmid: u32) -> Result<Destination, Broken> {
-    let storage = world.storage_on(&job.storage, worker.node())?;
+    let storage = world.usable_storage(&job.storage, worker.node())?;
     let mut time = worker.sim.clock.seconds();
     // A real backup takes longer than a second; at a high time scale two may begin within one.
     loop {
@@ -254,7 +254,7 @@ fn list_disks(worker: &Worker, vmid: u32) -> Outcome {
             });
             if reason.is_none() {
                 let (id, _) = volid.split_once(':').unwrap_or(("", ""));
-                world.storage_on(id, worker.node())?;
+                world.usable_storage(id, worker.node())?;
             }
         }
     }
@@ -407,7 +407,7 @@ async fn copy(worker: &Worker, job: &Job, to: &Destination, archive: &Archive) -
     let total = archive.size();
     let (seconds, used, room) = {
         let world = worker.world();
-        let storage = world.storage_on(&job.storage, worker.node())?;
+        let storage = world.usable_storage(&job.storage, worker.node())?;
         let slowest = archive
             .disks
             .iter()
@@ -446,7 +446,7 @@ async fn copy(worker: &Worker, job: &Job, to: &Destination, archive: &Archive) -
         ));
     };
     worker.toil_in_steps(seconds * reach.max(0.05), report).await?;
-    worker.world().storage_on(&job.storage, worker.node())?;
+    worker.world().usable_storage(&job.storage, worker.node())?;
     if reach < 1.0 {
         return Err(full(worker, job.compression, to.pbs));
     }

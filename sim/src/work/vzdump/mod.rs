@@ -166,7 +166,7 @@ fn usable(worker: &Worker, job: &Job) -> Result<Keep, Broken> {
     let world = worker.world();
     let id = &job.storage;
     let mut errors = Vec::new();
-    if let Err(reason) = world.storage_on(id, worker.node()) {
+    if let Err(reason) = world.usable_storage(id, worker.node()) {
         errors.push(format!("could not activate storage '{id}': {reason}"));
     }
     let unknown = || format!("storage '{id}' does not exist");

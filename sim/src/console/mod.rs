@@ -24,7 +24,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 pub(crate) use self::guest::Guest;
-pub(crate) use self::session::{Asked, admits, open};
+pub(crate) use self::session::{Asked, admits, attach, open};
 use crate::clock::Clock;
 use crate::world::World;
 

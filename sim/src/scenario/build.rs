@@ -420,6 +420,24 @@ fn disks(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, config: &Sec
     Ok(())
 }
 
+/// Fills the backups of the scenario: with what their VM has now, but for what the scenario says differed.
+fn archives(file: &file::File, world: &mut World) -> Built<()> {
+    let backups = file
+        .storages
+        .iter()
+        .flat_map(|storage| storage.volumes.iter().map(move |volume| (storage, volume)))
+        .filter(|(_, volume)| volume.content == "backup");
+    for (storage, volume) in backups {
+        let volid = format!("{}:{}", storage.id, volume.name);
+        let vm = volume.vmid.and_then(|vmid| world.vms.get(&vmid));
+        let mut then = vm.map(|vm| vm.config.clone()).unwrap_or_default();
+        then.extend(section(&volid, &volume.config, volume.vmid.unwrap_or(0))?);
+        let archive = Archive::of(world, volume.vmid, &then);
+        world.archives.insert(volume.node.as_deref(), &volid, archive);
+    }
+    Ok(())
+}
+
 /// Adds the VMs of a fleet. Their configurations differ in name, disk and MAC address, so one is checked and stands
 /// for all: checking ten thousand would take longer than all the rest.
 fn add_fleet(world: &mut World, volumes: &mut Volumes, fleet: &file::Fleet, now: f64) -> Built<()> {
@@ -445,24 +463,6 @@ fn add_fleet(world: &mut World, volumes: &mut Volumes, fleet: &file::Fleet, now:
         if let Some(from) = fleet.firewall_of {
             world.firewall.copy(from, vmid);
         }
-    }
-    Ok(())
-}
-
-/// Fills the backups of the scenario: with what their VM has now, but for what the scenario says differed.
-fn archives(file: &file::File, world: &mut World) -> Built<()> {
-    let backups = file
-        .storages
-        .iter()
-        .flat_map(|storage| storage.volumes.iter().map(move |volume| (storage, volume)))
-        .filter(|(_, volume)| volume.content == "backup");
-    for (storage, volume) in backups {
-        let volid = format!("{}:{}", storage.id, volume.name);
-        let vm = volume.vmid.and_then(|vmid| world.vms.get(&vmid));
-        let mut then = vm.map(|vm| vm.config.clone()).unwrap_or_default();
-        then.extend(section(&volid, &volume.config, volume.vmid.unwrap_or(0))?);
-        let archive = Archive::of(world, volume.vmid, &then);
-        world.archives.insert(volume.node.as_deref(), &volid, archive);
     }
     Ok(())
 }

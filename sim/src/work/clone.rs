@@ -189,9 +189,15 @@ async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> O
         let config = origin(world.vm(&node, vmid)?, plan)?.clone();
         (config, world.durations.allocate)
     };
-    worker.toil(allocate).await?;
+    // The fault strikes in the first copy, or where there is none in what comes before.
+    let mut met = !copies.iter().any(|copy| copy.full && !copy.drive.is_cloudinit());
+    if met {
+        worker.toil(allocate).await?;
+    } else {
+        worker.pause(allocate).await?;
+    }
     for copy in copies {
-        let drive = copy_one(worker, plan, &copy).await?;
+        let drive = copy_one(worker, plan, &copy, &mut met).await?;
         config.insert(copy.key, drive.print());
     }
     let now = worker.sim.clock.now();
@@ -220,7 +226,7 @@ async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> O
     Ok(())
 }
 
-async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy) -> Result<Drive, Broken> {
+async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy, met: &mut bool) -> Result<Drive, Broken> {
     let file = copy.drive.file();
     let kind = if copy.full { "full" } else { "linked" };
     worker.log(&format!("create {kind} clone of drive {} ({file})", copy.key));
@@ -241,7 +247,7 @@ async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy) -> Result<Drive, Br
         (world.allocate(&node, &wish, now)?, size)
     };
     if copy.full && !copy.drive.is_cloudinit() {
-        copy::copy(worker, size).await?;
+        copy::copy(worker, size, met).await?;
     }
     let mut drive = copy.drive.clone();
     drive.set_file(volid);

@@ -135,8 +135,8 @@ impl Worker {
         }
     }
 
-    /// Works for some seconds in steps of about three, as PVE reports progress, and meets the task's fault in
-    /// the middle, or where a fault says. `report` is called after each step with the fraction done and the seconds it took so far.
+    /// Works for some seconds in steps of about three, as PVE reports progress, and meets the task's fault where
+    /// [`Self::toil`] does. `report` is called after each step with the fraction done and the seconds it took so far.
     pub(crate) async fn toil_in_steps(&self, seconds: f64, report: impl Fn(f64, f64) + Send) -> Outcome {
         let count = (seconds / 3.0).ceil().clamp(2.0, 100.0);
         let mut done = 0.0;
@@ -250,8 +250,8 @@ where
         sim: Arc::clone(sim),
         text: text.clone(),
         cancel,
-        mishap: world.faults.mishap(kind, id),
         point: world.faults.point(kind),
+        mishap: world.faults.mishap(kind, id),
         releases: world.releases,
         warnings: AtomicU32::new(0),
         upid,

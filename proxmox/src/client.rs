@@ -14,7 +14,7 @@ use crate::id::{NodeName, VmId};
 use crate::nodes::{Look, NodeCache};
 use crate::observe::Observer;
 use crate::route::{Params, Route};
-use crate::transport::{Class, Transport};
+use crate::transport::{Class, EndpointId, Transport};
 
 /// A client of one cluster. Cheap to clone; clones share connections, turns and what is known of nodes.
 ///
@@ -91,7 +91,12 @@ impl Client {
         route: &Route,
         params: &Params,
     ) -> Result<Answer<T>, Error> {
-        self.inner.transport.call(class, route, params).await
+        let (answer, _) = self.inner.transport.call(class, route, params).await?;
+        Ok(answer)
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.inner.transport
     }
 
     pub(crate) async fn resolve(&self, vmid: VmId, not_before: Option<Instant>) -> Result<NodeName, Error> {
@@ -131,6 +136,15 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Where a call about a VM was answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The node that had the VM.
+    pub(crate) node: NodeName,
+    /// The endpoint that was called.
+    pub(crate) endpoint: EndpointId,
+}
+
 /// One VM of a cluster, wherever it is just now.
 ///
 /// The node is looked up for each call. When it says that it has no such VM, it has done nothing yet: the
@@ -168,6 +182,18 @@ impl Vm {
         path: impl Fn(Route) -> Route,
         params: Params,
     ) -> Result<T, Error> {
+        let (data, _) = self.call_somewhere(class, method, path, params).await?;
+        Ok(data)
+    }
+
+    /// The same, and tells where it was answered.
+    pub(crate) async fn call_somewhere<T: DeserializeOwned>(
+        &self,
+        class: Class,
+        method: Method,
+        path: impl Fn(Route) -> Route,
+        params: Params,
+    ) -> Result<(T, Place), Error> {
         let node = self.node().await?;
         let sent = Instant::now();
         let result = self.call_on(class, &method, &node, &path, &params).await;
@@ -191,12 +217,14 @@ impl Vm {
         node: &NodeName,
         path: &impl Fn(Route) -> Route,
         params: &Params,
-    ) -> Result<T, Error> {
+    ) -> Result<(T, Place), Error> {
         let route = path(Route::vm(method.clone(), node, self.vmid));
-        let result = self.client.call(class, &route, params).await;
+        let result = self.client.transport().call(class, &route, params).await;
         if matches!(result, Err(Error::NodeUnreachable { .. })) {
             self.client.nodes().doubt();
         }
-        Ok(result?.data)
+        let (answer, endpoint) = result?;
+        let node = node.clone();
+        Ok((answer.data, Place { node, endpoint }))
     }
 }

@@ -5,6 +5,7 @@
 //!   `api`, one module for each area of PVE's API.
 //! - [`ClusterConfig`] says how the cluster is reached and trusted; [`Observer`] sees every request.
 //! - [`Error`] has a variant for each way PVE and the network fail, [`Reason`] the meaning of PVE's texts.
+//! - [`console`] relays a VM's screen between a browser and PVE.
 //! - [`property`] reads and writes the property strings of configs without losing a byte.
 //! - Identifiers ([`VmId`], [`NodeName`], [`StorageId`], [`SnapshotName`], [`VolumeId`], [`Upid`]) are
 //!   checked when they are made; only they get into URLs.
@@ -31,6 +32,7 @@ mod answer;
 mod api;
 mod client;
 mod cluster;
+pub mod console;
 mod error;
 mod id;
 mod lenient;
@@ -54,6 +56,7 @@ pub use api::change::{CloudinitData, PendingValue};
 pub use api::clone::{CloneOptions, DiskFormat};
 pub use api::cluster::{NodeResource, Resources, StorageResource, VmResource};
 pub use api::config::{ConfigUpdate, InvalidUpdate, VmConfig};
+pub use api::console::VncProxy;
 pub use api::firewall::{
     ClusterFirewall, FirewallDirection, FirewallLogLevel, FirewallMacro, FirewallName, FirewallOptions,
     FirewallOptionsUpdate, FirewallPolicy, FirewallReference, FirewallRule, FirewallRules, FirewallSet,

@@ -18,11 +18,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{Method, StatusCode};
 use hyper::ext::ReasonPhrase;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_tungstenite::tungstenite::handshake;
 use url::Url;
 
 use crate::answer::{self, Answer};
@@ -49,6 +53,10 @@ pub(crate) enum Class {
     /// Must not be sent twice.
     Write,
 }
+
+/// One of the configured endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EndpointId(usize);
 
 struct Endpoint {
     url: Url,
@@ -125,13 +133,13 @@ impl Transport {
         &self.token_id
     }
 
-    /// Makes a call by the rules of its class.
+    /// Makes a call by the rules of its class. Tells which endpoint answered, too.
     pub(crate) async fn call<T: DeserializeOwned>(
         &self,
         class: Class,
         route: &Route,
         params: &Params,
-    ) -> Result<Answer<T>, Error> {
+    ) -> Result<(Answer<T>, EndpointId), Error> {
         let began = Instant::now();
         let count = self.endpoints.len();
         let (allowed, attempts) = match class {
@@ -156,7 +164,7 @@ impl Transport {
                 tokio::time::sleep(PAUSE).await;
             }
             let error = match self.attempt(endpoint, allowed, route, params).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok((answer, EndpointId(index))),
                 Err(error) => error,
             };
             if is_about_the_endpoint(&error) {
@@ -192,6 +200,18 @@ impl Transport {
         route: &Route,
         params: &Params,
     ) -> Result<Answer<T>, Error> {
+        self.watched(endpoint, allowed, route, self.exchange(endpoint, route, params))
+            .await
+    }
+
+    /// Waits for an exchange with an endpoint, in its turn and for as long as allowed, and reports its end.
+    async fn watched<T>(
+        &self,
+        endpoint: &Endpoint,
+        allowed: Duration,
+        route: &Route,
+        exchange: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let _turn = self.turn(Arc::clone(&endpoint.turns), allowed, route).await?;
         let mut watch = Watch {
             observer: &*self.observer,
@@ -199,7 +219,7 @@ impl Transport {
             began: Instant::now(),
             outcome: Outcome::Dropped,
         };
-        let result = match tokio::time::timeout(allowed, self.exchange(endpoint, route, params)).await {
+        let result = match tokio::time::timeout(allowed, exchange).await {
             Ok(result) => result,
             Err(_) => Err(Error::Timeout {
                 target: route.target(&self.cluster),
@@ -210,12 +230,76 @@ impl Transport {
         result
     }
 
+    /// Opens a WebSocket at one endpoint and no other. Never repeated: what it connects to takes one connection.
+    pub(crate) async fn upgrade(
+        &self,
+        at: EndpointId,
+        route: &Route,
+        params: &Params,
+    ) -> Result<reqwest::Upgraded, Error> {
+        // An id comes from this client's own list, which never changes.
+        let Some(endpoint) = self.endpoints.get(at.0) else {
+            return Err(Error::VmUnknown {
+                target: route.target(&self.cluster),
+            });
+        };
+        let exchange = self.switch_protocols(endpoint, route, params);
+        self.watched(endpoint, self.timeouts.read, route, exchange).await
+    }
+
+    async fn switch_protocols(
+        &self,
+        endpoint: &Endpoint,
+        route: &Route,
+        params: &Params,
+    ) -> Result<reqwest::Upgraded, Error> {
+        let key = handshake::client::generate_key();
+        let request = self
+            .request(endpoint, route, params)
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key)
+            .header(SEC_WEBSOCKET_PROTOCOL, "binary");
+        let response = request.send().await.map_err(|e| self.fault(route, e))?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if response.status().is_success() {
+                let problem = "it is no WebSocket".to_owned();
+                let target = route.target(&self.cluster);
+                return Err(Error::Malformed { target, problem });
+            }
+            return Err(self.refusal(response, route, params).await);
+        }
+        let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT);
+        if accepted.is_none_or(|value| *value != handshake::derive_accept_key(key.as_bytes())) {
+            let problem = "its WebSocket handshake is for somebody else".to_owned();
+            let target = route.target(&self.cluster);
+            return Err(Error::Malformed { target, problem });
+        }
+        response.upgrade().await.map_err(|e| self.fault(route, e))
+    }
+
     async fn exchange<T: DeserializeOwned>(
         &self,
         endpoint: &Endpoint,
         route: &Route,
         params: &Params,
     ) -> Result<Answer<T>, Error> {
+        let request = self.request(endpoint, route, params);
+        let response = request.send().await.map_err(|e| self.fault(route, e))?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response, route, params).await);
+        }
+        let body = self.body(response).await.map_err(|e| self.fault(route, e))?;
+        let target = route.target(&self.cluster);
+        let Some(body) = body else {
+            let problem = format!("it is larger than {} bytes", self.limits.max_body);
+            return Err(Error::Malformed { target, problem });
+        };
+        answer::read(target, &body)
+    }
+
+    fn request(&self, endpoint: &Endpoint, route: &Route, params: &Params) -> reqwest::RequestBuilder {
         let mut url = endpoint.url.clone();
         url.set_path(&format!("/api2/json{}", route.path));
         // PVE answers 501 to a body with GET or DELETE, and to a body of unknown length with any method.
@@ -232,28 +316,18 @@ impl Transport {
                 .header(CONTENT_LENGTH, body.len())
                 .body(body);
         }
-        let response = request.send().await.map_err(|e| self.fault(route, e))?;
+        request
+    }
+
+    /// The error that an answer stands for which is no success.
+    async fn refusal(&self, response: reqwest::Response, route: &Route, params: &Params) -> Error {
         let status = response.status();
         let phrase = reason_phrase(&response);
-        let target = route.target(&self.cluster);
-        if status.is_success() {
-            let body = self.body(response).await.map_err(|e| self.fault(route, e))?;
-            let Some(body) = body else {
-                let problem = format!("it is larger than {} bytes", self.limits.max_body);
-                return Err(Error::Malformed { target, problem });
-            };
-            return answer::read(target, &body);
-        }
         // The status line says enough when the body cannot be had.
         let body = self.body(response).await.ok().flatten().unwrap_or_default();
         let secrets = params.secrets().chain([&self.token_secret]).collect::<Vec<_>>();
-        Err(answer::refusal(
-            target,
-            status,
-            &phrase,
-            &body,
-            secrets.iter().copied(),
-        ))
+        let target = route.target(&self.cluster);
+        answer::refusal(target, status, &phrase, &body, secrets.iter().copied())
     }
 
     /// The body, or `None` when it is larger than allowed.

@@ -45,9 +45,9 @@ impl Clock {
         Duration::try_from_secs_f64((seconds / self.scale).max(0.0)).unwrap_or(Duration::ZERO)
     }
 
-    /// How many seconds of the simulated cluster pass in some seconds of real time.
-    pub(crate) fn simulated(&self, real: f64) -> f64 {
-        real * self.scale
+    /// How many seconds of the simulated cluster pass in `seconds` of real time.
+    pub(crate) fn simulated(&self, seconds: f64) -> f64 {
+        (seconds * self.scale).max(0.0)
     }
 
     /// Lets the cluster's clock be `seconds` ahead of the true time (negative: behind).

@@ -77,7 +77,6 @@ impl Simulator {
             listeners.push(listener);
             hosts.push(address);
         }
-        world.consoles.certificate.clone_from(&identity.pem);
         world.consoles.old_tickets = options.old_vnc_tickets;
         let control_listener = match options.control {
             Some(address) => Some(listen(address).await?),
@@ -87,11 +86,11 @@ impl Simulator {
         let sim = simulation::Simulation::new(world, clock, identity.clone());
         let control = Control::new(Arc::clone(&sim));
         sim.tracker.spawn(Arc::clone(&sim).publish());
+        sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));
         for (host, listener) in listeners.into_iter().enumerate() {
             sim.tracker
                 .spawn(http::server::serve(Arc::clone(&sim), host, listener));
         }
-        sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));
         if let Some((listener, _)) = control_listener {
             sim.tracker
                 .spawn(control::http::serve(Arc::clone(&sim), control.clone(), listener));

@@ -155,6 +155,13 @@ fn product(file: &ProviderFile, entry: &Entry<Product>, target: &Target) -> Vec<
     }
     for (id, values) in &entry.value.settings {
         let key = format!("settings.{id}");
+        for path in values.secret_paths() {
+            problems.push(entry.problem(
+                &format!("{key}.{}", path.replace('/', ".")),
+                "is a secret, which the settings of a product cannot have: it would be sent nowhere",
+                format!("write it to `settings` of `[[plugin]]` `{id}`, and bind it to an origin in `http_origins`"),
+            ));
+        }
         match target.plugins.get(id) {
             Some(plugin) => {
                 let found = settings::check(values, plugin.description.product_settings_schema.as_ref());

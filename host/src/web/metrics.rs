@@ -44,6 +44,11 @@ struct OneRoute {
     route: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OnePolicy {
+    policy: &'static str,
+}
+
 /// The figures.
 #[derive(Debug)]
 pub struct Metrics {
@@ -55,6 +60,7 @@ pub struct Metrics {
     memory: Family<OnePlugin, Gauge<f64, AtomicU64>>,
     requests: Family<PveLabels, Counter>,
     request_time: Family<OneRoute, Histogram>,
+    too_many: Family<OnePolicy, Counter>,
     free_slots: Gauge,
     plugins_broken: Gauge,
 }
@@ -105,6 +111,12 @@ impl Default for Metrics {
         let request_time = Family::new_with_constructor(seconds as fn() -> Histogram);
         let text = "Time a request to Proxmox VE took";
         registry.register_with_unit("pve_request", text, Unit::Seconds, request_time.clone());
+        let too_many = Family::default();
+        registry.register(
+            "requests_refused",
+            "Requests of customers and visitors that were over a limit",
+            too_many.clone(),
+        );
         let free_slots = Gauge::default();
         registry.register(
             "pool_free_slots",
@@ -126,9 +138,17 @@ impl Default for Metrics {
             memory,
             requests,
             request_time,
+            too_many,
             free_slots,
             plugins_broken,
         }
+    }
+}
+
+impl Metrics {
+    /// A request was over the limit of this name.
+    pub(super) fn refused(&self, policy: &'static str) {
+        self.too_many.get_or_create(&OnePolicy { policy }).inc();
     }
 }
 

@@ -60,6 +60,7 @@ struct Counted {
 /// What became of a request at a limit.
 #[derive(Debug)]
 struct Taken {
+    name: &'static str,
     outcome: Result<(), RetryAfter>,
     fields: [(HeaderName, String); 2],
 }
@@ -98,6 +99,7 @@ impl Counted {
     fn take(&self, key: &[u8], now: Timestamp) -> Taken {
         let outcome = self.limiter.take(key, now);
         Taken {
+            name: self.name,
             outcome,
             fields: fields(
                 self.name,
@@ -148,9 +150,12 @@ pub(super) async fn limited(State(app): State<App>, request: Request, next: Next
     };
     let fields = taken.as_ref().map(|taken| taken.fields.clone());
     let mut response = if let Some(Taken {
-        outcome: Err(wait), ..
+        name,
+        outcome: Err(wait),
+        ..
     }) = taken
     {
+        app.metrics.refused(name);
         // At a level that is off by default: a flood must not become a flood of log lines.
         tracing::debug!(address = %visitor.address, path = parts.uri.path(), "too many requests");
         let retry = (parts.method == Method::GET)

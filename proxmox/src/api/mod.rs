@@ -14,6 +14,7 @@ pub(crate) mod change;
 pub(crate) mod clone;
 pub(crate) mod cluster;
 pub(crate) mod config;
+pub(crate) mod console;
 pub(crate) mod firewall;
 pub(crate) mod media;
 pub(crate) mod power;

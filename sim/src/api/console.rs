@@ -61,7 +61,7 @@ fn proxy(call: &mut Call<'_>) -> Answer {
     data.insert("ticket".to_owned(), opened.ticket.into());
     data.insert("port".to_owned(), port);
     data.insert("upid".to_owned(), opened.upid.into());
-    data.insert("cert".to_owned(), call.world.consoles.certificate.clone().into());
+    data.insert("cert".to_owned(), call.sim.identity.borrow().pem.clone().into());
     if let Some(password) = opened.password {
         data.insert("password".to_owned(), password.into());
     }

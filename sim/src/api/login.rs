@@ -1,16 +1,29 @@
-//! Tickets: login with a password, with a second factor, by an old ticket.
+//! Tickets: login with a password, with a second factor, by an old ticket; and whether a console's ticket is good.
 
 use serde_json::{Map, Value, json};
 
 use super::{Allow, Answer, Call, Endpoint, Takes};
+use crate::console::ticket::{self, Claim};
 use crate::failure::Failure;
+use crate::options::Major;
 use crate::schema::{Property, format};
 
-pub(super) const ROUTES: &[Endpoint] = &[Endpoint {
-    token: false,
-    takes: Takes::Only(LOGIN),
-    ..Endpoint::anywhere("POST", "/access/ticket", Allow::World, &[], login)
-}];
+pub(super) const ROUTES: &[Endpoint] = &[
+    Endpoint {
+        token: false,
+        takes: Takes::Only(LOGIN),
+        ..Endpoint::anywhere("POST", "/access/ticket", Allow::World, &[], login)
+    },
+    Endpoint::anywhere("POST", "/access/vncticket", Allow::World, VNC, vnc_ticket),
+];
+
+const VNC: &[Property] = &[
+    Property::text("authid").no_longer_than(64),
+    Property::text("path").no_longer_than(64),
+    Property::text("privs").no_longer_than(64),
+    Property::text("vncticket"),
+    Property::integer("port").optional(),
+];
 
 const LOGIN: &[Property] = &[
     Property::text("username").no_longer_than(64),
@@ -89,6 +102,36 @@ fn login(call: &mut Call<'_>) -> Answer {
         answer.insert("clustername".to_owned(), Value::from(call.world.cluster.as_str()));
     }
     Ok(Value::Object(answer).into())
+}
+
+/// Tells programs on the node, such as the serial console, whether a console's ticket is good; new in 9.
+fn vnc_ticket(call: &mut Call<'_>) -> Answer {
+    if call.major() == Major::V8 {
+        return Err(Failure::new(
+            501,
+            "Method 'POST /access/vncticket' not implemented",
+        ));
+    }
+    let who = call.params.text("authid");
+    let path = call.params.text("path");
+    let vmid = path.strip_prefix("/vms/").and_then(|id| id.parse().ok());
+    let port = call
+        .params
+        .integer("port")
+        .and_then(|port| u16::try_from(port).ok());
+    let privileges = call.params.text("privs");
+    let good = vmid.is_some_and(|vmid| {
+        let claim = Claim { who, vmid, port };
+        let now = call.sim.clock.seconds();
+        ticket::valid(&call.world.access, call.params.text("vncticket"), claim, now)
+    });
+    let mut wanted = format::items(privileges).peekable();
+    let may = wanted.peek().is_some() && wanted.all(|p| call.world.access.may(who, path, p));
+    if good && may {
+        Ok(Value::Null.into())
+    } else {
+        Err(refused())
+    }
 }
 
 /// Looks at what the caller gave as proof of being the user.

@@ -16,7 +16,7 @@ mod rfb;
 mod session;
 pub(crate) mod socket;
 mod terminal;
-mod ticket;
+pub(crate) mod ticket;
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 pub(crate) use self::guest::Guest;
-pub(crate) use self::session::{Asked, admits, open};
+pub(crate) use self::session::{Asked, admits, attach, open};
 use crate::clock::Clock;
 use crate::world::World;
 
@@ -47,8 +47,6 @@ struct Waiting {
 pub(crate) struct Consoles {
     /// Whether tickets have the form from before April 2026.
     pub(crate) old_tickets: bool,
-    /// The certificate that `vncproxy` tells, as PEM.
-    pub(crate) certificate: String,
     waiting: BTreeMap<u16, Waiting>,
     guests: BTreeMap<u32, Guest>,
     serial: u64,

@@ -119,13 +119,13 @@ fn handle(control: &Control, method: &str, path: &str, query: &str, body: &[u8])
             Some(vm) => shown(&vm),
             None => Err((StatusCode::NOT_FOUND, format!("there is no VM {vmid}"))),
         },
-        ("GET", ["certificate"]) => {
-            shown(&json!({ "sha256": control.fingerprint(), "pem": control.certificate_pem() }))
-        }
         ("GET", ["vms", vmid, "console"]) => match vmid.parse().ok().and_then(|vmid| control.console(vmid)) {
             Some(console) => shown(&console),
             None => Err((StatusCode::NOT_FOUND, format!("no VM {vmid} runs"))),
         },
+        ("GET", ["certificate"]) => {
+            shown(&json!({ "sha256": control.fingerprint(), "pem": control.certificate_pem() }))
+        }
         ("GET", ["tasks"]) => shown(&control.tasks()),
         _ => Err((
             StatusCode::NOT_FOUND,

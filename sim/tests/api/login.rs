@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
-use pve_sim::{Action, Options, Scenario};
+use pve_sim::{Action, Major, Options, Scenario};
 use serde_json::{Value, json};
 
 use crate::lab::{AUDITOR, Answer, Lab};
@@ -224,5 +224,43 @@ async fn long_answers_are_packed_for_those_who_ask() {
                 .contains_key("content-encoding"),
             "{path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_consoles_ticket_is_confirmed_to_who_knows_whose_it_is_and_only_by_9() {
+    for (pve, taken) in [(Major::V9, 200), (Major::V8, 501)] {
+        let mut lab = Lab::with(Options {
+            time_scale: 100.0,
+            pve,
+            ..Options::default()
+        })
+        .await;
+        let proxy = lab
+            .post("/nodes/pve1/qemu/100/vncproxy", &[("websocket", "1")])
+            .await
+            .data();
+        let (ticket, port) = (text(&proxy, "ticket"), proxy["port"].to_string().replace('"', ""));
+        lab.use_nothing();
+        let ask = async |who: &str, port: &str| {
+            let form = [
+                ("authid", who),
+                ("path", "/vms/100"),
+                ("privs", "VM.Console"),
+                ("vncticket", &*ticket),
+                ("port", port),
+            ];
+            lab.post("/access/vncticket", &form).await
+        };
+        assert_eq!(ask("portico@pve!panel", &port).await.status, taken);
+        if taken == 200 {
+            for answer in [
+                ask("root@pam", &port).await,
+                ask("portico@pve!panel", "5999").await,
+            ] {
+                assert_eq!(answer.status, 401);
+                assert_eq!(answer.json["message"], "authentication failure\n");
+            }
+        }
     }
 }

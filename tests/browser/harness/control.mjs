@@ -13,6 +13,8 @@ async function call(method, path, body) {
 export const act = (action) => call("POST", "/actions", action);
 export const inject = (fault) => call("POST", "/faults", fault);
 export const clearFaults = () => call("DELETE", "/faults");
+/** What the screen of a VM shows. */
+export const consoleOf = (vmid) => call("GET", `/vms/${vmid}/console`);
 export const vm = (vmid) => call("GET", `/vms/${vmid}`);
 
 /** How often something really happened to a VM. */

@@ -54,6 +54,7 @@ export default async function setup(config) {
     const url = `http://127.0.0.1:${port}`;
     await ready(url, panel);
     process.env.PORTICO_URL = url;
+    process.env.PORTICO_SIM_URL = endpoint;
     process.env.PORTICO_SIM_CONTROL = control;
     process.env.PORTICO_SESSIONS = join(data, "sessions");
     return teardown;

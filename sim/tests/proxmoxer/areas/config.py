@@ -122,7 +122,7 @@ def ssh_keys_are_escaped_twice_on_the_way_in_and_come_back_escaped(lab):
 @step
 def addresses_are_checked(lab):
     lab.vm(102).config.put(ipconfig0="ip=198.51.100.12/24,gw=198.51.100.1,ip6=auto")
-    same(lab.vm(102).config.get()["ipconfig0"], "gw=198.51.100.1,ip=198.51.100.12/24,ip6=auto")
+    same(lab.vm(102).config.get()["ipconfig0"], "ip=198.51.100.12/24,gw=198.51.100.1,ip6=auto")
     refused(400, "Parameter verification failed.", lambda: lab.vm(102).config.put(ipconfig0="ip=300.1.2.3/24"), ipconfig0="")
 
 

@@ -12,7 +12,7 @@ use pve_sim::{Control, Handle, Major, Options, Simulator};
 
 pub(crate) const PANEL: (&str, &str) = ("portico@pve!panel", "7f0a3c52-6a4e-4b1d-9a57-0d6f3b8e21c4");
 pub(crate) const AUDITOR: (&str, &str) = ("auditor@pve!read", "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed");
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The major versions to test: both, or the one that `PORTICO_PVE_MAJOR` names.
 pub(crate) fn majors() -> Vec<Major> {

@@ -270,6 +270,10 @@ pub(crate) fn apply(
     let mut freed = Vec::new();
     let vm = world.vm_mut(node, vmid)?;
     let protected = vm.get("protection") == Some("1");
+    if vm.seeded.is_none() {
+        // The image still has what the configuration had until now.
+        vm.make_seed();
+    }
     for key in &change.revert {
         shelve_pending(vm, key);
         vm.pending_delete.remove(key);

@@ -78,7 +78,7 @@ impl Client {
     /// Drops what is known about where a VM is, as after a task failed with
     /// [`Reason::VmNotFound`](crate::Reason::VmNotFound).
     pub fn forget_node(&self, vmid: VmId) {
-        self.inner.nodes.forget(vmid);
+        self.inner.nodes.forget(vmid, Instant::now());
     }
 
     pub(crate) fn nodes(&self) -> &NodeCache {

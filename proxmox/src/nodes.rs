@@ -28,6 +28,8 @@ struct List {
     /// When the request for the list was sent.
     asked: Option<Instant>,
     in_doubt: bool,
+    /// VMs that proved not to be where the list has them, and when.
+    doubted: HashMap<VmId, Instant>,
 }
 
 /// What the copy says about a VM.
@@ -51,6 +53,8 @@ impl NodeCache {
         let node = list.nodes.get(&vmid);
         let fresh = match (not_before, node) {
             (Some(not_before), _) => asked >= not_before,
+            // Not on the list and no longer believed to be where the list has it are different things.
+            (None, _) if list.doubted.contains_key(&vmid) => false,
             (None, Some(_)) => now.duration_since(asked) < if list.in_doubt { TTL_IN_DOUBT } else { TTL },
             (None, None) => now.duration_since(asked) < TTL_UNKNOWN,
         };
@@ -67,11 +71,10 @@ impl NodeCache {
         let mut list = self.list();
         // Two lists may arrive in the other order than they were asked for.
         if list.asked.is_none_or(|previous| previous <= asked) {
-            *list = List {
-                nodes,
-                asked: Some(asked),
-                in_doubt: false,
-            };
+            list.doubted.retain(|_, doubted| *doubted > asked);
+            list.nodes = nodes;
+            list.asked = Some(asked);
+            list.in_doubt = false;
         }
     }
 
@@ -82,12 +85,14 @@ impl NodeCache {
 
     /// Takes note of a VM that was made just now, on a node that the list does not know of yet.
     pub(crate) fn note(&self, vmid: VmId, node: &NodeName) {
-        self.list().nodes.insert(vmid, node.clone());
+        let mut list = self.list();
+        list.doubted.remove(&vmid);
+        list.nodes.insert(vmid, node.clone());
     }
 
-    /// Drops what is known about one VM.
-    pub(crate) fn forget(&self, vmid: VmId) {
-        self.list().nodes.remove(&vmid);
+    /// Does not believe any longer what the list says about one VM.
+    pub(crate) fn forget(&self, vmid: VmId, now: Instant) {
+        self.list().doubted.insert(vmid, now);
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -169,6 +174,23 @@ mod tests {
         assert_eq!(cache.look(vm(), Some(later), later), Look::Stale);
         cache.renew([(vm(), NodeName::new("pve2").unwrap())].into_iter(), later);
         assert_eq!(cache.look(vm(), Some(later), later), on("pve2"));
+    }
+
+    #[test]
+    fn a_vm_that_was_forgotten_is_looked_for_and_not_taken_for_gone() {
+        let start = Instant::now();
+        let cache = cache("pve1", start);
+        let later = start + Duration::from_millis(10);
+        cache.forget(vm(), later);
+        assert_eq!(cache.look(vm(), None, later), Look::Stale);
+        cache.renew([(vm(), NodeName::new("pve1").unwrap())].into_iter(), start);
+        assert_eq!(
+            cache.look(vm(), None, later),
+            Look::Stale,
+            "a list that was asked for before does not count"
+        );
+        cache.renew([(vm(), NodeName::new("pve2").unwrap())].into_iter(), later);
+        assert_eq!(cache.look(vm(), None, later), on("pve2"));
     }
 
     #[test]

@@ -265,6 +265,7 @@ impl Reason {
         if text.contains("Configuration file '") && text.contains(".conf' does not exist") {
             return Self::VmNotFound;
         }
+        // So says what asks for the process before it reads the config: reset, reboot, suspend, resume.
         if text.contains("unable to find configuration file for VM ") {
             return Self::VmNotFound;
         }
@@ -420,6 +421,10 @@ mod tests {
         let cases = [
             (
                 "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist\n",
+                Reason::VmNotFound,
+            ),
+            (
+                "unable to find configuration file for VM 101 on node 'pve1'",
                 Reason::VmNotFound,
             ),
             ("VM is locked (backup)", Reason::Locked(Lock::Backup)),

@@ -17,9 +17,10 @@
 mod access;
 #[cfg(test)]
 mod commands;
-mod failed_jobs;
 #[cfg(test)]
 mod courier;
+#[cfg(test)]
+mod failed_jobs;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

@@ -99,13 +99,18 @@ impl Vm {
     /// the task says so. [`Reason::LockTimeout`](crate::Reason::LockTimeout), mostly in the task, when many
     /// clones are made at once: passes by itself.
     pub async fn clone_to(&self, options: &CloneOptions) -> Result<Upid, Error> {
-        self.call(
-            Class::Write,
-            Method::POST,
-            |vm| vm.word("/clone"),
-            options.params(),
-        )
-        .await
+        let upid: Upid = self
+            .call(
+                Class::Write,
+                Method::POST,
+                |vm| vm.word("/clone"),
+                options.params(),
+            )
+            .await?;
+        // A list of a moment ago does not have the copy. Should it be elsewhere after all, the first call tells.
+        let node = options.target.as_ref().unwrap_or(upid.node());
+        self.client().nodes().note(options.newid, node);
+        Ok(upid)
     }
 
     /// `DELETE`: removes the VM with its disks, snapshots, firewall rules, pool membership and the rights on it.

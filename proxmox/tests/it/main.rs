@@ -4,7 +4,7 @@
 //! about each call, `config` about reading VM configs, `firewall` about rules and their order; `backups` about
 //! storages, backups and restores, `reinstall` about the calls of reinstallations, charts and the guest agent,
 //! `quirks` about what surprises clients of real clusters, `property` about texts that must come back byte for byte;
-//! `support` is the server.
+//! `console` about opening screens; `support` is the server.
 
 #[cfg(test)]
 mod api;
@@ -12,6 +12,8 @@ mod api;
 mod backups;
 #[cfg(test)]
 mod config;
+#[cfg(test)]
+mod console;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]

@@ -55,6 +55,11 @@ impl Lab {
         connect(&self.handle, token)
     }
 
+    /// The panel, around any proxy that checks calls: for what is wrong on purpose.
+    pub(crate) fn around(&self) -> Client {
+        direct(&self.handle, PANEL)
+    }
+
     pub(crate) fn vm(&self, vmid: u32) -> Vm {
         self.client.vm(id(vmid))
     }
@@ -95,14 +100,21 @@ async fn start(options: Options) -> Handle {
 }
 
 fn connect(handle: &Handle, token: (&str, &str)) -> Client {
-    let (address, trust) = match std::env::var("PORTICO_PVE_PROXY") {
+    match std::env::var("PORTICO_PVE_PROXY") {
         Ok(proxy) => {
             let (address, fingerprint) = proxy.split_once(',').unwrap();
-            (address.to_owned(), fingerprint.to_owned())
+            client(address, fingerprint, token)
         }
-        Err(_) => (handle.addr().to_string(), handle.fingerprint().to_owned()),
-    };
-    let trust = Trust::Fingerprints(vec![trust.parse().unwrap()]);
+        Err(_) => direct(handle, token),
+    }
+}
+
+fn direct(handle: &Handle, token: (&str, &str)) -> Client {
+    client(&handle.addr().to_string(), handle.fingerprint(), token)
+}
+
+fn client(address: &str, fingerprint: &str, token: (&str, &str)) -> Client {
+    let trust = Trust::Fingerprints(vec![fingerprint.parse().unwrap()]);
     let endpoint = format!("https://{address}").parse().unwrap();
     let token = ApiToken::new(token.0, Secret::new(token.1)).unwrap();
     let config = ClusterConfig::new("sim", vec![endpoint], token, trust);

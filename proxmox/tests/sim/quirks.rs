@@ -246,7 +246,7 @@ async fn wrong_parameters_are_named_with_their_texts() {
     for major in majors() {
         let lab = Lab::new(major).await;
         let update = ConfigUpdate::new().set("cores", "0").unwrap();
-        let error = lab.vm(102).update_config(&update).await.unwrap_err();
+        let error = lab.around().vm(id(102)).update_config(&update).await.unwrap_err();
         assert!(
             matches!(&error, Error::Parameters { errors, .. }
                 if errors["cores"] == "value must have a minimum value of 1"),

@@ -120,8 +120,8 @@ fn row(vm: &Vm, major: Major, time: i64, step: i64, peak: bool) -> Map<String, V
     let mem = float(vm.memory_used(from.midpoint(to)));
     put("cpu", Value::from(high(Curve::Cpu).min(1.0)));
     put("mem", Value::from(mem));
-    // These are differences of counters: where a counter began anew there is none.
-    if step > 60 || !vm.began_within(from, to) {
+    // These are differences of counters: in the first row with a load, where the counter began anew, there is none.
+    if step > 60 || !vm.began_within(from - length * 0.5, to) {
         put("netin", Value::from(high(Curve::NetIn)));
         put("netout", Value::from(high(Curve::NetOut)));
         put("diskread", Value::from(high(Curve::DiskRead)));

@@ -294,6 +294,11 @@ enum Command {
         /// Only this VM, with its configuration
         vmid: Option<u32>,
     },
+    /// Shows the text on the screen of a VM that runs
+    Console {
+        /// The VM
+        vmid: u32,
+    },
     /// Shows all tasks
     Tasks,
     /// Makes any call of the control API and prints the JSON of the answer
@@ -399,6 +404,7 @@ impl Command {
             Self::Reset => Request::new("DELETE", "/counters", None),
             Self::Vms { vmid: None } => Request::get("/vms"),
             Self::Vms { vmid: Some(vmid) } => Request::get(format!("/vms/{vmid}")),
+            Self::Console { vmid } => Request::get(format!("/vms/{vmid}/console")),
             Self::Tasks => Request::get("/tasks"),
             Self::Raw { method, path, body } => {
                 Request::new(&method.to_ascii_uppercase(), path.clone(), body.clone())
@@ -540,6 +546,12 @@ impl Command {
                     word(item, "reason")
                 )
             }),
+            Self::Console { .. } => {
+                let lines = answer.get("lines").and_then(Value::as_array);
+                let lines = lines.into_iter().flatten().filter_map(Value::as_str);
+                let text = lines.collect::<Vec<_>>().join("\n");
+                format!("{}\n", text.trim_end())
+            }
             Self::Tasks => rows(answer, &|item| {
                 format!("{} {}", word(item, "upid"), word(item, "exit"))
             }),
@@ -650,6 +662,11 @@ mod tests {
         assert_eq!(
             Command::Requests.shown(&answer),
             "       3  GET    /version\n       3  in all\n"
+        );
+        let answer = json!({ "lines": ["web1 login: root", "Password:", "", ""], "cursor": [10, 1] });
+        assert_eq!(
+            Command::Console { vmid: 100 }.shown(&answer),
+            "web1 login: root\nPassword:\n"
         );
         assert_eq!(Command::Clear.shown(&Value::Null), "");
     }

@@ -1,12 +1,16 @@
-//! The task `vncproxy`: a port that waits ten seconds for its one connection and then serves the VM's screen.
+//! The task `vncproxy`: a port that waits ten seconds for its one connection and then serves the VM's screen; and the
+//! way of `vncwebsocket` to that port.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 use super::rfb::{self, Stage};
+use super::socket;
 use super::ticket::{self, Claim};
 use crate::simulation::Simulation;
 use crate::work::{Outcome, Worker, fork};
@@ -15,7 +19,7 @@ use crate::world::World;
 /// How long the port waits, in seconds.
 const WAIT: f64 = 10.0;
 /// The shortest wait in real time: at a high time scale a busy machine must still manage to connect.
-const SHORTEST_WAIT: Duration = Duration::from_secs(2);
+const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 
 /// What was asked of `vncproxy`.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +104,33 @@ pub(crate) fn open(sim: &Arc<Simulation>, world: &mut World, node: &str, asked: 
 pub(crate) fn admits(world: &World, text: &str, who: &str, vmid: u32, port: u16, now: i64) -> bool {
     let port = (!world.consoles.old_tickets).then_some(port);
     ticket::valid(&world.access, text, Claim { who, vmid, port }, now)
+}
+
+/// Connects an upgraded connection to a port of a host. `None` when nothing waits there: pveproxy's own connection to
+/// the port is refused then, and the client gets no answer.
+pub(crate) fn attach(sim: &Arc<Simulation>, (host, port): (usize, u16), upgrade: OnUpgrade) -> Option<()> {
+    let connect = sim.world().consoles.connect(host, port)?;
+    let (near, far) = tokio::io::duplex(socket::PIPE);
+    connect.send(far).ok()?;
+    let mut down = sim.down.subscribe();
+    let mut identity = sim.identity.subscribe();
+    let sim = Arc::clone(sim);
+    sim.clone().tracker.spawn(async move {
+        let served = async {
+            match upgrade.await {
+                Ok(upgraded) => socket::serve(TokioIo::new(upgraded), near).await,
+                Err(error) => tracing::debug!(%error, "a console's connection was not upgraded"),
+            }
+        };
+        tokio::select! {
+            () = sim.stop.cancelled() => {}
+            _ = down.wait_for(|down| *down) => {}
+            // pveproxy restarts to take a new certificate.
+            _ = identity.changed() => {}
+            () = served => {}
+        }
+    });
+    Some(())
 }
 
 async fn serve(

@@ -15,7 +15,7 @@ use super::frame::{self, Frame, Kind, MAX_PAYLOAD};
 use crate::failure::Failure;
 
 /// Between the WebSocket and the VNC server, in bytes: what a socket would hold.
-pub(crate) const PIPE: usize = 64 * 1024;
+pub(super) const PIPE: usize = 64 * 1024;
 
 /// Makes the accepting key out of the client's (RFC 6455, 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -76,7 +76,7 @@ enum Broken {
 }
 
 /// Copies between a WebSocket and a port until one of them ends.
-pub(crate) async fn serve(socket: impl AsyncRead + AsyncWrite, port: DuplexStream) {
+pub(super) async fn serve(socket: impl AsyncRead + AsyncWrite, port: DuplexStream) {
     let (mut from_client, mut to_client) = tokio::io::split(socket);
     let (mut from_port, mut to_port) = tokio::io::split(port);
     let (pings, mut pinged) = mpsc::channel(4);

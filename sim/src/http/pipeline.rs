@@ -14,14 +14,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value};
 
 use super::compression;
 use super::params::{self, Given};
 use crate::api::{self, Allow, Call, Endpoint, Reply};
-use crate::console::socket;
+use crate::console::{self, socket};
 use crate::failure::Failure;
 use crate::options::Major;
 use crate::schema::{self, Raw};
@@ -181,7 +179,7 @@ pub(crate) async fn answer(
         record.status = Some(101);
         "Switching Protocols".clone_into(&mut record.reason);
         sim.world().counters.request(record);
-        console(&sim, (host, port), upgrade)?;
+        console::attach(&sim, (host, port), upgrade).ok_or(Cut)?;
         return Ok(response);
     }
     record.status = Some(outcome.as_ref().map_or_else(|failure| failure.status, |_| 200));
@@ -285,33 +283,6 @@ async fn decide(
         Some((upid, seconds)) => awaited(sim, reply, &upid, seconds).await,
         None => Ok(reply),
     }
-}
-
-/// Connects an upgraded connection to a console's port. Where nothing waits, pveproxy's own connection to the port is
-/// refused and the client gets no answer.
-fn console(sim: &Arc<Simulation>, (host, port): (usize, u16), upgrade: OnUpgrade) -> Result<(), Cut> {
-    let connect = sim.world().consoles.connect(host, port).ok_or(Cut)?;
-    let (near, far) = tokio::io::duplex(socket::PIPE);
-    connect.send(far).map_err(|_| Cut)?;
-    let mut down = sim.down.subscribe();
-    let mut identity = sim.identity.subscribe();
-    let sim = Arc::clone(sim);
-    sim.clone().tracker.spawn(async move {
-        let served = async {
-            match upgrade.await {
-                Ok(upgraded) => socket::serve(TokioIo::new(upgraded), near).await,
-                Err(error) => tracing::debug!(%error, "a console's connection was not upgraded"),
-            }
-        };
-        tokio::select! {
-            () = sim.stop.cancelled() => {}
-            _ = down.wait_for(|down| *down) => {}
-            // pveproxy restarts to take a new certificate.
-            _ = identity.changed() => {}
-            () = served => {}
-        }
-    });
-    Ok(())
 }
 
 /// The value of an API token's header: `PVEAPIToken=…` or `PVEAPIToken …`.

@@ -189,9 +189,15 @@ async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> O
         let config = origin(world.vm(&node, vmid)?, plan)?.clone();
         (config, world.durations.allocate)
     };
-    worker.toil(allocate).await?;
+    // The fault strikes in the first copy, or where there is none in what comes before.
+    let mut met = !copies.iter().any(|copy| copy.full && !copy.drive.is_cloudinit());
+    if met {
+        worker.toil(allocate).await?;
+    } else {
+        worker.pause(allocate).await?;
+    }
     for copy in copies {
-        let drive = copy_one(worker, plan, &copy).await?;
+        let drive = copy_one(worker, plan, &copy, &mut met).await?;
         config.insert(copy.key, drive.print());
     }
     let now = worker.sim.clock.now();
@@ -220,13 +226,21 @@ async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> O
     Ok(())
 }
 
-async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy) -> Result<Drive, Broken> {
+async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy, met: &mut bool) -> Result<Drive, Broken> {
     let file = copy.drive.file();
     let kind = if copy.full { "full" } else { "linked" };
     worker.log(&format!("create {kind} clone of drive {} ({file})", copy.key));
     let node = worker.node().to_owned();
     let now = worker.sim.clock.seconds();
     let name = format!("vm-{}-cloudinit", plan.newid);
+    let held = worker
+        .world()
+        .faults
+        .cfs_lock(&format!("storage-{}", copy.storage));
+    if let Some(text) = held {
+        worker.pause(10.0).await?;
+        return Err(text.into());
+    }
     let (volid, size) = {
         let mut world = worker.world();
         let own = world.volume(&node, file);
@@ -241,7 +255,7 @@ async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy) -> Result<Drive, Br
         (world.allocate(&node, &wish, now)?, size)
     };
     if copy.full && !copy.drive.is_cloudinit() {
-        copy::copy(worker, size).await?;
+        copy::copy(worker, size, met).await?;
     }
     let mut drive = copy.drive.clone();
     drive.set_file(volid);

@@ -5,7 +5,8 @@ use crate::config::update::Change;
 use crate::units::{float, mix, signed, whole};
 
 /// Copies a disk of some size: progress lines as `qemu-img` and PVE print them, at the speed of `copy_per_gib`.
-pub(crate) async fn copy(worker: &Worker, size: u64) -> Outcome {
+/// Unless it was `met` before, the task's fault strikes on the way.
+pub(crate) async fn copy(worker: &Worker, size: u64, met: &mut bool) -> Outcome {
     let gib = float(size) / f64::from(1 << 30);
     let step = worker.world().durations.copy_per_gib * gib / 10.0;
     for tenth in 0..=10_u64 {
@@ -17,6 +18,10 @@ pub(crate) async fn copy(worker: &Worker, size: u64) -> Outcome {
             human(size),
             float(tenth) * 10.0
         ));
+        if !*met && float(tenth) >= worker.point * 10.0 {
+            *met = true;
+            worker.meet().await?;
+        }
         if tenth < 10 {
             worker.pause(step).await?;
         }
@@ -37,7 +42,8 @@ pub(crate) async fn announce_imports(worker: &Worker, change: &Change) -> Outcom
             "{key}: importing disk '{source}' to VM {}...",
             worker.upid.id
         ));
-        copy(worker, size).await?;
+        // What the change itself takes is where the fault strikes.
+        copy(worker, size, &mut true).await?;
     }
     Ok(())
 }

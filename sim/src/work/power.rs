@@ -205,6 +205,10 @@ pub(crate) async fn reboot(worker: Arc<Worker>, vmid: u32, timeout: Option<f64>)
 /// `qmreset`: QEMU goes on, so uptime and counters do too.
 pub(crate) async fn reset(worker: Arc<Worker>, vmid: u32, skiplock: bool) -> Outcome {
     let _guard = worker.flock(vmid).await?;
+    if !skiplock {
+        // A backup's lock forbids it too, unlike pausing.
+        worker.world().vm(worker.node(), vmid)?.check_lock()?;
+    }
     signal(&worker, vmid, skiplock).await?;
     let now = worker.sim.clock.now();
     worker.world().consoles.reset(vmid, now);

@@ -171,6 +171,19 @@ async fn a_clone_that_breaks_is_cleaned_up() {
     );
     assert!(lab.control().vm(200).is_none());
     assert!(volumes(&lab, "pve1", "local-lvm", 200).await.is_empty());
+    // A full copy breaks on the way, with a disk that is half written.
+    lab.control().inject(Fault::FailTasks {
+        task: "qmclone".into(),
+        vmid: None,
+        text: "no space left".into(),
+        times: 1,
+    });
+    let form = [("newid", "200"), ("full", "1")];
+    assert_eq!(lab.run(CLONE, &form).await, "clone failed: no space left");
+    let log = lab.control().tasks().pop().unwrap().log;
+    assert!(log.iter().any(|line| line.contains("(50.00%)")), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("(100.00%)")), "{log:?}");
+    assert!(volumes(&lab, "pve1", "local-lvm", 200).await.is_empty());
 }
 
 #[tokio::test]
@@ -191,6 +204,16 @@ async fn a_template_that_is_being_changed_gives_a_lock_timeout_and_clones_do_not
         "can't lock file '/var/lock/qemu-server/lock-9000.conf' - got timeout"
     );
     hold(false).unwrap();
+    lab.control().inject(Fault::HoldCfsLock {
+        lock: "storage-local-lvm".into(),
+        text: None,
+        times: Some(1),
+    });
+    assert_eq!(
+        lab.run(CLONE, &[("newid", "203")]).await,
+        "clone failed: cfs-lock 'storage-local-lvm' error: got lock request timeout"
+    );
+    assert!(lab.control().vm(203).is_none());
     assert_eq!(lab.run(CLONE, &[("newid", "203")]).await, "OK");
 }
 

@@ -423,6 +423,66 @@ async fn the_pointer_is_drawn_and_keys_come_by_qemus_message_too() {
 }
 
 #[tokio::test]
+async fn a_client_that_only_knows_the_plain_size_is_told_it_and_one_that_knows_none_is_not() {
+    let lab = Lab::new().await;
+    let mut viewers = Vec::new();
+    for encodings in [&[0, -308][..], &[0, -223], &[0]] {
+        let given = ticket(&lab, "pve1", 100).await;
+        let mut viewer = Viewer::connect(&lab, "pve1", 100, &given, PANEL).await;
+        viewer.begin(&given.password).await;
+        viewer.small_pixels().await;
+        viewer.encodings(encodings).await;
+        if viewers.is_empty() {
+            viewer.update().await;
+        }
+        viewer.request(false, (720, 400)).await;
+        viewer.update().await;
+        viewer.request(true, (720, 400)).await;
+        viewers.push(viewer);
+    }
+    // Smaller than it was: 360×208, 40 columns and 13 rows.
+    let mut wish = vec![251, 0, 1, 104, 0, 208, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    wish.extend([1, 104, 0, 208, 0, 0, 0, 0]);
+    viewers[0].say(&wish).await;
+    assert_eq!(viewers[1].update().await, [([0, 0, 360, 208], -223, false)]);
+    assert_eq!(viewers[1].update().await.len(), 13);
+    let bands = viewers[2].update().await;
+    assert!(
+        bands
+            .iter()
+            .all(|(place, encoding, _)| place[2] == 720 && *encoding == 0),
+        "its own size: {bands:?}"
+    );
+    assert!(text(&lab.control(), 100).ends_with("web1 login:"));
+}
+
+#[tokio::test]
+async fn a_client_that_wants_a_map_of_colours_gets_one() {
+    let lab = Lab::new().await;
+    let given = ticket(&lab, "pve1", 100).await;
+    let mut viewer = Viewer::connect(&lab, "pve1", 100, &given, PANEL).await;
+    viewer.begin(&given.password).await;
+    viewer
+        .say(&[0, 0, 0, 0, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        .await;
+    assert_eq!(viewer.read(6).await, [1, 0, 0, 0, 0, 4]);
+    assert_eq!(viewer.read(24).await[6..12], [0xAA; 6], "the second is grey");
+    viewer.request(false, (720, 400)).await;
+    assert_eq!(viewer.update().await.len(), 25);
+}
+
+#[tokio::test]
+async fn without_websocket_the_port_speaks_tls_which_nobody_does_through_a_websocket() {
+    let lab = Lab::new().await;
+    let given = Opened::of(lab.post(PROXY, &[]).await.data());
+    assert_eq!(given.password.len(), 8, "told all the same");
+    let mut viewer = Viewer::connect(&lab, "pve1", 100, &given, PANEL).await;
+    viewer.say(b"RFB 003.008\n").await;
+    assert!(viewer.read(1).await.is_empty(), "no word, and the end");
+    assert_eq!(lab.exit_of(&given.upid).await, "Failed to run vncproxy.");
+}
+
+#[tokio::test]
 async fn nonsense_ends_the_connection_and_nothing_else() {
     let lab = Lab::new().await;
     for said in [

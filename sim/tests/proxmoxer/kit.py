@@ -4,6 +4,7 @@
 lab, looks at real values, and fails by an exception. Nothing here knows what Proxmox VE answers.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -55,6 +56,8 @@ def step(function):
 class Lab:
     """One simulator, and the panel's token on it as `lab.pve`."""
 
+    current = None
+
     def __init__(self, binary, major, scale):
         self.major = major
         self.folder = tempfile.TemporaryDirectory(prefix="pve-sim-")
@@ -68,18 +71,43 @@ class Lab:
         words = self.process.stdout.readline().split()
         if words[:1] != ["ready"]:
             raise RuntimeError(f"the simulator did not start: {command}")
-        self.address = words[1].removeprefix("https://")
         self.control_url = words[3]
-        self.certificate = str(pathlib.Path(self.folder.name) / "certificate.pem")
+        direct = (words[1].removeprefix("https://"), str(pathlib.Path(self.folder.name) / "certificate.pem"))
+        # A proxy that checks every call may stand before the simulator, with its own certificate. Calls that are wrong
+        # on purpose go around it.
         proxy = os.environ.get("PORTICO_PVE_PROXY")
-        if proxy:
-            # A proxy that checks every call stands before the simulator, with its own certificate.
-            self.address, self.certificate = proxy.split(",", 1)
-        self.pve = self.connect(**PANEL)
+        self.proxied = proxy is not None
+        self.ways = {"direct": direct, "checked": tuple(proxy.split(",", 1)) if proxy else direct}
+        self.way = "checked"
+        self.panel = {way: self.connect(way, **PANEL) for way in self.ways}
+        Lab.current = self
 
-    def connect(self, **who):
+    @property
+    def address(self):
+        return self.ways[self.way][0]
+
+    @property
+    def certificate(self):
+        return self.ways[self.way][1]
+
+    @property
+    def pve(self):
+        """The panel's token."""
+        return self.panel[self.way]
+
+    def connect(self, way=None, **who):
         """Somebody else, or by another way; the certificate is checked."""
-        return ProxmoxAPI(self.address, verify_ssl=self.certificate, timeout=30, **who)
+        address, certificate = self.ways[way or self.way]
+        return ProxmoxAPI(address, verify_ssl=certificate, timeout=30, **who)
+
+    @contextlib.contextmanager
+    def around(self):
+        """Around the proxy, with what is wrong on purpose."""
+        self.way, before = "direct", self.way
+        try:
+            yield
+        finally:
+            self.way = before
 
     def close(self):
         self.process.terminate()
@@ -164,8 +192,10 @@ def one(entries, **wanted):
 
 def refused(status, text, call, **errors):
     """A call that must fail with this status and text in the status line, and these parameters named."""
+    wrong = status in (400, 501)
     try:
-        answer = call()
+        with Lab.current.around() if wrong else contextlib.nullcontext():
+            answer = call()
     except ResourceException as error:
         same(error.status_code, status)
         has(error.content, text)

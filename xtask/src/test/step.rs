@@ -25,6 +25,8 @@ pub(super) enum Step {
     Build,
     /// All tests that cargo runs: unit, conformance, hostile, end-to-end, compile-fail, documentation.
     Test,
+    /// The simulator, driven by a client that others wrote.
+    Proxmoxer,
     /// The documentation.
     Doc,
     /// The files made from the code.
@@ -57,6 +59,7 @@ impl fmt::Display for Step {
             Self::Clippy => "clippy",
             Self::Build => "build",
             Self::Test => "test",
+            Self::Proxmoxer => "proxmoxer",
             Self::Doc => "doc",
             Self::Generate => "generate",
             Self::Browser => "browser",
@@ -80,6 +83,7 @@ impl Step {
             Self::Clippy => "cargo clippy, warnings are errors",
             Self::Build => "cargo build of everything, tests included",
             Self::Test => "all tests that cargo runs",
+            Self::Proxmoxer => "the simulator, driven by proxmoxer as both major versions",
             Self::Doc => "cargo doc, warnings are errors",
             Self::Generate => "the files made from the code are up to date",
             Self::Browser => "Playwright in Chromium",
@@ -91,7 +95,7 @@ impl Step {
         match self {
             Self::Fmt | Self::Guests | Self::Clippy | Self::Build | Self::Doc => &[],
             Self::Test | Self::Browser => &[Self::Guests, Self::Build],
-            Self::Generate => &[Self::Build],
+            Self::Generate | Self::Proxmoxer => &[Self::Build],
         }
     }
 
@@ -129,6 +133,7 @@ impl Step {
             Self::Generate => {
                 Ok(generate::run(&generate::Options { check: true }).map(|()| Tally::default())?)
             }
+            Self::Proxmoxer => proxmoxer(),
             Self::Browser => browser(),
         }
     }
@@ -164,6 +169,37 @@ fn browser() -> Result<Tally, Failure> {
             .env("PORTICO_CHROMIUM", chromium)
             .env("PORTICO_BIN_DIR", bin_dir()),
     )
+}
+
+fn proxmoxer() -> Result<Tally, Failure> {
+    let folder = root().join("sim/tests/proxmoxer");
+    let python = tools::python(
+        &build::guest::target_folder(&root()).join("proxmoxer"),
+        &folder.join("requirements.txt"),
+    )?;
+    let simulator = bin_dir().join(format!("pve-sim{}", std::env::consts::EXE_SUFFIX));
+    let mut sum = Tally::default();
+    for major in ["8", "9"] {
+        let run = counted(
+            Command::new(&python)
+                .arg("-B")
+                .arg(folder.join("run.py"))
+                .arg("--binary")
+                .arg(&simulator)
+                .args(["--pve", major]),
+        );
+        match run {
+            Ok(tally) => sum += tally,
+            Err(failure) => {
+                sum += failure.tally;
+                return Err(Failure {
+                    reason: format!("as PVE {major}: {}", failure.reason),
+                    tally: sum,
+                });
+            }
+        }
+    }
+    Ok(sum)
 }
 
 /// The folder cargo puts programs of the dev profile into.

@@ -19,7 +19,8 @@ impl AddAssign for Tally {
 impl Tally {
     /// Adds what a line of output says, which for most lines is nothing.
     ///
-    /// Known are the closing lines of cargo's harness (`test result: ok. 12 passed; 0 failed; …`) and of Playwright
+    /// Known are the closing lines of cargo's harness (`test result: ok. 12 passed; 0 failed; …`), of the script with
+    /// proxmoxer (`12 passed, 0 failed`) and of Playwright
     /// (`  3 failed`, `  12 passed (1.2m)`; a test that only passed when it was repeated is `flaky` and failed, one
     /// that was kept from running by another failure `did not run` and failed too).
     pub(super) fn read_line(&mut self, line: &str) {
@@ -27,6 +28,12 @@ impl Tally {
             for part in counts.split([';', '.']) {
                 self.add(part);
             }
+        } else if let Some((passed, failed)) = line.split_once(", ")
+            && passed.ends_with(" passed")
+            && failed.ends_with(" failed")
+        {
+            self.add(passed);
+            self.add(failed);
         } else if line.starts_with("  ") {
             let line = line.split_once(" (").map_or(line, |(line, _)| line);
             self.add(line);
@@ -69,6 +76,11 @@ mod tests {
         let text = "Running 9 tests using 1 worker\n  ✓  1 a.spec.ts:3:1 › shows 3 failed jobs (2.0s)\n\
             \x20 1 failed\n    a.spec.ts:9:1 › b\n  1 flaky\n  2 did not run\n  1 skipped\n  4 passed (1.2m)\n";
         assert_eq!(of(text), (4, 4));
+    }
+
+    #[test]
+    fn the_closing_line_of_the_script_with_proxmoxer_is_added_up() {
+        assert_eq!(of("power: 18 steps, 0.9 s\n158 passed, 2 failed\n160 passed, 0 failed\n"), (318, 2));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The programs that the tests need besides Rust.
 //!
 //! What is missing is installed where that needs no question: components by rustup, packages by apt-get for root on a
-//! Debian. Else the error names what is missing and the command that helps. None of them is optional: a run without the
+//! Debian, Python packages by pip into an environment in the target folder. Else the error names what is missing and the command that helps. None of them is optional: a run without the
 //! browser tests is `cargo xtask test --skip browser`, and says so.
 
 use std::path::{Path, PathBuf};
@@ -100,6 +100,59 @@ pub(super) fn npm_ci(folder: &Path) -> anyhow::Result<()> {
         bail!("`npm ci` failed in `{}` ({status})", folder.display());
     }
     Ok(())
+}
+
+/// Makes a Python environment with the packages of a requirements file, unless that was done since it changed, and
+/// names its interpreter.
+pub(super) fn python(folder: &Path, requirements: &Path) -> anyhow::Result<PathBuf> {
+    let programs = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let interpreter = programs.join(format!("python{}", std::env::consts::EXE_SUFFIX));
+    let wanted = std::fs::read_to_string(requirements)
+        .with_context(|| format!("`{}` cannot be read", requirements.display()))?;
+    // Written last, so that it is only there when everything is.
+    let done = folder.join("installed.txt");
+    if interpreter.exists() && std::fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
+        return Ok(interpreter);
+    }
+    let has_venv = || succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]));
+    if !has_venv() {
+        apt("Python with venv", &["python3", "python3-venv"])?;
+    }
+    if !has_venv() {
+        bail!("Python 3 with venv is missing: `apt-get install python3 python3-venv` (python.org)");
+    }
+    installing("proxmoxer into a Python environment");
+    let run = |command: &mut Command, what: &str| {
+        let status = command
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .status()
+            .with_context(|| format!("`{what}` cannot be run"))?;
+        if !status.success() {
+            bail!("`{what}` failed ({status})");
+        }
+        Ok(())
+    };
+    let shown = folder.display();
+    run(
+        Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder),
+        &format!("python3 -m venv --clear {shown}"),
+    )?;
+    run(
+        Command::new(&interpreter)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--requirement",
+            ])
+            .arg(requirements),
+        &format!("pip install --requirement {}", requirements.display()),
+    )?;
+    std::fs::write(&done, wanted).with_context(|| format!("`{}` cannot be written", done.display()))?;
+    Ok(interpreter)
 }
 
 /// Installs packages of Debian, for root. Does nothing elsewhere: the caller then says what is missing.

@@ -187,7 +187,7 @@ async fn a_retry_on_a_busy_service_is_refused_and_the_failed_job_stays() {
     let first = bench.jobs.start(new()).await.unwrap();
     bench.ended(&first).await;
     // Nobody moves this one: its time has not come, but it holds the key.
-    let later = crate::clock::later(SystemClock.now(), Duration::from_secs(3600));
+    let later = crate::clock::later(SystemClock.now(), Duration::from_hours(1));
     bench.jobs.at(new(), later).await.unwrap();
     let refused = bench.jobs.retry(&first).await;
     assert!(matches!(refused, Err(RetryError::Start(StartError::KeyTaken(_)))));
@@ -212,7 +212,7 @@ async fn nothing_of_a_removed_service_is_left_and_others_keep_theirs() {
     let bench = bench(1);
     let ended = bench.jobs.start(new()).await.unwrap();
     bench.ended(&ended).await;
-    let later = crate::clock::later(SystemClock.now(), Duration::from_secs(3600));
+    let later = crate::clock::later(SystemClock.now(), Duration::from_hours(1));
     bench.jobs.at(new(), later).await.unwrap();
     let calendar = Calendar::new("UTC".to_owned(), vec![(1, 600)]).unwrap();
     bench.schedules.set("weekly", new(), calendar).await.unwrap();

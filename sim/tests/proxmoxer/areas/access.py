@@ -127,8 +127,9 @@ def an_auditor_reads_and_does_not_write(lab):
 
 @step
 def missing_rights_are_told_before_wrong_parameters(lab):
-    auditor = lab.connect(**AUDITOR)
-    refused(403, "Permission check failed", lambda: auditor.nodes("pve1").qemu(100).snapshot.post(snapname="!"))
+    with lab.around():
+        auditor = lab.connect(**AUDITOR)
+        refused(403, "Permission check failed", lambda: auditor.nodes("pve1").qemu(100).snapshot.post(snapname="!"))
 
 
 @step
@@ -141,6 +142,7 @@ def a_revoked_token_stops_working_and_comes_back(lab):
 
 @step
 def what_does_not_exist_is_told_only_to_who_is_logged_in(lab):
-    refused(501, "not implemented", lab.pve.nothing.get)
-    answer = requests.get(f"https://{lab.address}/api2/json/nothing", verify=lab.certificate, timeout=20)
+    refused(501, "not implemented", lambda: lab.pve.nothing.get())
+    with lab.around():
+        answer = requests.get(f"https://{lab.address}/api2/json/nothing", verify=lab.certificate, timeout=20)
     same(answer.status_code, 401)

@@ -42,7 +42,7 @@ def reserved_and_impossible_names_are_refused(lab):
     refused(500, "unable to use snapshot name 'current' (reserved name)", lambda: lab.vm(100).snapshot.post(snapname="current"))
     refused(400, "Parameter verification failed.", lambda: lab.vm(100).snapshot.post(snapname="a"), snapname="invalid configuration ID 'a'")
     refused(400, "Parameter verification failed.", lambda: lab.vm(100).snapshot.post(snapname="a" * 41), snapname="value may only be 40 characters long")
-    refused(400, "Parameter verification failed.", lab.vm(100).snapshot.post, snapname="property is missing and it is not optional")
+    refused(400, "Parameter verification failed.", lambda: lab.vm(100).snapshot.post(), snapname="property is missing and it is not optional")
 
 
 @step

@@ -60,6 +60,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
+    // reqwest is built without a provider of its own. Nobody was before us, so this cannot fail.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {

@@ -156,7 +156,7 @@ async fn measurements_are_read_with_the_steps_of_each_major() {
         let lab = Lab::new(major).await;
         let steps = match major {
             Major::V8 => [60, 1800, 10_800, 43_200, 604_800],
-            _ => [60, 60, 1800, 1800, 21_600],
+            Major::V9 => [60, 60, 1800, 1800, 21_600],
         };
         let frames = [
             Timeframe::Hour,

@@ -80,7 +80,10 @@ mod tests {
 
     #[test]
     fn the_closing_line_of_the_script_with_proxmoxer_is_added_up() {
-        assert_eq!(of("power: 18 steps, 0.9 s\n158 passed, 2 failed\n160 passed, 0 failed\n"), (318, 2));
+        assert_eq!(
+            of("power: 18 steps, 0.9 s\n158 passed, 2 failed\n160 passed, 0 failed\n"),
+            (318, 2)
+        );
     }
 
     #[test]

@@ -135,7 +135,9 @@ pub(super) fn python(folder: &Path, requirements: &Path) -> anyhow::Result<PathB
     };
     let shown = folder.display();
     run(
-        Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder),
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(folder),
         &format!("python3 -m venv --clear {shown}"),
     )?;
     run(

@@ -1,8 +1,8 @@
 //! A VM's screen, between a browser and PVE.
 //!
 //! [`Vm::vnc_proxy`](crate::Vm::vnc_proxy) opens a port, [`VncProxy::connect`](crate::VncProxy::connect) gives a
-//! [`ConsoleSocket`] to it, and [`relay`] carries messages between that and the browser's WebSocket until one of them
-//! ends. What is carried (VNC) is not looked at: the browser gets the password and speaks VNC itself.
+//! [`ConsoleSocket`] to it, and [`relay()`] carries messages between that and the browser's WebSocket until one of
+//! them ends. What is carried (VNC) is not looked at: the browser gets the password and speaks VNC itself.
 //!
 //! The browser's side is a stream and a sink of [`BrowserMessage`]s, so that this crate knows no web framework.
 //! With axum, `socket` being its `WebSocket`:

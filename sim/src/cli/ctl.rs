@@ -92,6 +92,13 @@ enum Agent {
     Refusing,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Ha {
+    Started,
+    Stopped,
+    Off,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Fault: requests wait before they are looked at
@@ -277,6 +284,24 @@ enum Command {
         /// Where to
         node: String,
     },
+    /// Puts a VM under high availability, or takes it out
+    Ha {
+        /// The VM
+        vmid: u32,
+        /// The state it shall be in, or off for none of it
+        #[arg(value_enum)]
+        wanted: Ha,
+    },
+    /// Fault: a running VM does not take a change of a device
+    FailHotplug {
+        /// The VM
+        vmid: u32,
+        /// The key, such as net0
+        key: String,
+        /// What QEMU says
+        #[arg(long, default_value = "device busy")]
+        text: String,
+    },
     /// Counts requests by endpoint
     Requests,
     /// Shows the last requests
@@ -394,7 +419,8 @@ impl Command {
             | Self::SlowStorage { .. }
             | Self::FullStorage { .. }
             | Self::OfflineStorage { .. }
-            | Self::HoldCfsLock { .. } => self.fault(),
+            | Self::HoldCfsLock { .. }
+            | Self::FailHotplug { .. } => self.fault(),
             Self::Faults => Request::get("/faults"),
             Self::Clear => Request::new("DELETE", "/faults", None),
             Self::Certificate => Request::get("/certificate"),
@@ -459,6 +485,9 @@ impl Command {
             Self::OfflineStorage { storage } => {
                 Request::fault("storage-offline", json!({ "storage": storage }))
             }
+            Self::FailHotplug { vmid, key, text } => {
+                Request::fault("fail-hotplug", json!({ "vmid": vmid, "key": key, "text": text }))
+            }
             Self::HoldCfsLock { lock, times } => {
                 Request::fault("hold-cfs-lock", json!({ "lock": lock, "times": times }))
             }
@@ -501,6 +530,14 @@ impl Command {
             Self::RemoveVm { vmid } => act("remove-vm", json!({ "vmid": vmid })),
             Self::MoveVm { vmid, node } => act("move-vm", json!({ "vmid": vmid, "node": node })),
             Self::MigrateVm { vmid, node } => act("migrate-vm", json!({ "vmid": vmid, "node": node })),
+            Self::Ha { vmid, wanted } => {
+                let wanted = match wanted {
+                    Ha::Started => json!("started"),
+                    Ha::Stopped => json!("stopped"),
+                    Ha::Off => Value::Null,
+                };
+                act("set-ha", json!({ "vmid": vmid, "wanted": wanted }))
+            }
             _ => act("release-stuck-tasks", json!({})),
         }
     }
@@ -609,6 +646,9 @@ mod tests {
             "full-storage local-lvm",
             "offline-storage local-lvm",
             "migrate-vm 100 pve2",
+            "ha 100 started",
+            "ha 100 off",
+            "fail-hotplug 100 net0",
             "agent 100 refusing",
             "hold-cfs-lock firewall-vm-100",
             "lock 100 backup",

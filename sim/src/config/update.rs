@@ -265,6 +265,7 @@ pub(crate) fn apply(
             }
         };
     }
+    let problems = hotplug_problems(world, node, vmid, change, &ready)?;
     let mut warnings = Vec::new();
     let mut freed = Vec::new();
     let vm = world.vm_mut(node, vmid)?;
@@ -306,7 +307,7 @@ pub(crate) fn apply(
         vm.pending_delete.remove(&key);
         vm.pending.insert(key, value);
     }
-    settle(vm, change.force, &mut freed);
+    settle(vm, change.force, &problems, &mut freed);
     for volid in freed {
         world.remove_volume(volid.split(',').next().unwrap_or_default());
     }
@@ -314,14 +315,50 @@ pub(crate) fn apply(
         world.counters.effect(Effect::Imported, vmid, Some(key));
     }
     world.counters.effect(Effect::ConfigChanged, vmid, None);
-    Ok(warnings)
+    if problems.is_empty() {
+        Ok(warnings)
+    } else {
+        Err(Failure::invalid(problems))
+    }
+}
+
+/// The devices that a running VM does not take or give, by an injected fault.
+fn hotplug_problems(
+    world: &mut World,
+    node: &str,
+    vmid: u32,
+    change: &Change,
+    ready: &BTreeMap<String, String>,
+) -> Result<IndexMap<String, String>, Failure> {
+    let vm = world.vm(node, vmid)?;
+    let is_device = |key: &str| keys::find(key).is_some_and(|k| matches!(k.plug, Plug::Network | Plug::Disk));
+    let sets = ready
+        .iter()
+        .filter(|(key, value)| is_device(key) && goes_at_once(vm, key, Some(value)))
+        .map(|(key, _)| key);
+    let deletes = change
+        .delete
+        .iter()
+        .filter(|key| is_device(key) && goes_at_once(vm, key, None));
+    let plugged = if vm.run.is_some() {
+        deletes.chain(sets).cloned().collect::<Vec<_>>()
+    } else {
+        Vec::new()
+    };
+    let mut problems = IndexMap::new();
+    for key in plugged {
+        if let Some(text) = world.faults.hotplug(vmid, &key) {
+            problems.insert(key, format!("hotplug problem - {text}"));
+        }
+    }
+    Ok(problems)
 }
 
 /// Makes pending changes real as far as the VM's state allows.
-fn settle(vm: &mut Vm, force: bool, freed: &mut Vec<String>) {
+fn settle(vm: &mut Vm, force: bool, problems: &IndexMap<String, String>, freed: &mut Vec<String>) {
     let deletes = vm.pending_delete.iter().cloned().collect::<Vec<_>>();
     for key in deletes {
-        if !goes_at_once(vm, &key, None) {
+        if problems.contains_key(&key) || !goes_at_once(vm, &key, None) {
             continue;
         }
         vm.pending_delete.remove(&key);
@@ -331,6 +368,9 @@ fn settle(vm: &mut Vm, force: bool, freed: &mut Vec<String>) {
     }
     let sets = vm.pending.clone();
     for (key, value) in sets {
+        if problems.contains_key(&key) {
+            continue;
+        }
         if vm.get(&key) == Some(value.as_str()) {
             vm.pending.remove(&key);
         } else if goes_at_once(vm, &key, Some(&value)) {

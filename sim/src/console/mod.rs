@@ -2,7 +2,7 @@
 //!
 //! `vncproxy` hands out a [`ticket`] and begins a task that waits on a port ([`session`]); `vncwebsocket` checks the
 //! ticket, upgrades the connection by the rules of pveproxy ([`socket`], [`frame`]) and connects it to the port.
-//! Behind it an [`rfb`] server shows the screen of a [`guest`], which is a [`terminal`] drawn with [`font`].
+//! Behind it an [`rfb`] server shows the screen of a [`mod@guest`], which is a [`terminal`] drawn with [`font`].
 //!
 //! A port belongs to the host that answered `vncproxy` and takes one connection. The screen belongs to the VM: it
 //! outlives connections, is shared by all of them, and begins anew when the VM boots.

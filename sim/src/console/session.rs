@@ -19,7 +19,7 @@ use crate::world::World;
 /// How long the port waits, in seconds.
 const WAIT: f64 = 10.0;
 /// The shortest wait in real time: at a high time scale a busy machine must still manage to connect.
-const SHORTEST_WAIT: Duration = Duration::from_secs(2);
+const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 
 /// What was asked of `vncproxy`.
 #[derive(Debug, Clone, Copy)]

@@ -446,13 +446,15 @@ fn add_fleet(world: &mut World, volumes: &mut Volumes, fleet: &file::Fleet, now:
         let member = fleet_member(fleet, index, world)?;
         let vmid = member.vmid;
         let config = match &checked {
-            None => section(&format!("fleet, vm {vmid}"), &member.config, vmid)?,
+            None => section(
+                &format!("fleet, vm {vmid}"),
+                &fleet_config(fleet, vmid, index),
+                vmid,
+            )?,
             Some(first) => {
                 let mut config = first.clone();
-                for key in ["name", "scsi0"] {
-                    let text = member.config.get(key).map(file::Scalar::text);
-                    config.insert(key.to_owned(), text.unwrap_or_default());
-                }
+                config.insert("name".to_owned(), fleet_name(fleet, index));
+                config.insert("scsi0".to_owned(), fleet_disk(fleet, vmid));
                 let mac = generated_mac(u64::from(vmid), "net0");
                 config.insert("net0".to_owned(), format!("virtio={mac},bridge=vmbr0"));
                 config
@@ -467,32 +469,36 @@ fn add_fleet(world: &mut World, volumes: &mut Volumes, fleet: &file::Fleet, now:
     Ok(())
 }
 
+fn fleet_name(fleet: &file::Fleet, index: u32) -> String {
+    format!("{}{}", fleet.name_prefix, index + 1)
+}
+
+fn fleet_disk(fleet: &file::Fleet, vmid: u32) -> String {
+    format!("{}:vm-{vmid}-disk-0,size={}G", fleet.storage, fleet.disk_gib)
+}
+
+/// The configuration of a fleet's VM as a scenario would write it.
+fn fleet_config(fleet: &file::Fleet, vmid: u32, index: u32) -> BTreeMap<String, file::Scalar> {
+    let text = |key: &str, text: String| (key.to_owned(), file::Scalar::Text(text));
+    BTreeMap::from([
+        text("name", fleet_name(fleet, index)),
+        text("cores", fleet.cores.to_string()),
+        text("memory", fleet.memory_mib.to_string()),
+        text("scsi0", fleet_disk(fleet, vmid)),
+        text("net0", "virtio,bridge=vmbr0".to_owned()),
+        text("boot", "order=scsi0".to_owned()),
+        text("agent", "1".to_owned()),
+        text("ostype", "l26".to_owned()),
+    ])
+}
+
+/// A fleet's VM without its configuration.
 fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::Vm> {
     let vmid = fleet.first_vmid.saturating_add(index);
     let place = usize::try_from(index).unwrap_or(0) % world.nodes.len().max(1);
     let Some((node, _)) = world.nodes.get_index(place) else {
         return wrong("fleet", "a cluster needs at least one node");
     };
-    let text = |text: String| file::Scalar::Text(text);
-    let config = BTreeMap::from([
-        (
-            "name".to_owned(),
-            text(format!("{}{}", fleet.name_prefix, index + 1)),
-        ),
-        ("cores".to_owned(), file::Scalar::Integer(i64::from(fleet.cores))),
-        ("memory".to_owned(), text(fleet.memory_mib.to_string())),
-        (
-            "scsi0".to_owned(),
-            text(format!(
-                "{}:vm-{vmid}-disk-0,size={}G",
-                fleet.storage, fleet.disk_gib
-            )),
-        ),
-        ("net0".to_owned(), text("virtio,bridge=vmbr0".to_owned())),
-        ("boot".to_owned(), text("order=scsi0".to_owned())),
-        ("agent".to_owned(), text("1".to_owned())),
-        ("ostype".to_owned(), text("l26".to_owned())),
-    ]);
     Ok(file::Vm {
         vmid,
         node: node.clone(),
@@ -504,7 +510,7 @@ fn fleet_member(fleet: &file::Fleet, index: u32, world: &World) -> Built<file::V
         guest_agent: crate::world::vm::GuestAgent::Running,
         agent_boot_seconds: 0.0,
         ha: None,
-        config,
+        config: BTreeMap::new(),
         snapshots: Vec::new(),
         firewall: None,
     })

@@ -120,6 +120,19 @@ pub enum Fault {
         #[serde(default = "one")]
         times: u32,
     },
+    /// A running VM does not take a change of a device: the change waits, the call fails with that key's
+    /// `hotplug problem - …`, and the other keys of the same call are saved.
+    FailHotplug {
+        /// The VM.
+        vmid: u32,
+        /// The key, such as `net0`.
+        key: String,
+        /// What QEMU says.
+        text: String,
+        /// How many changes are hit.
+        #[serde(default = "one")]
+        times: u32,
+    },
     /// A storage has no free space: what would write to it fails, until the fault is cleared.
     StorageFull {
         /// Its name.
@@ -304,6 +317,25 @@ impl Faults {
         });
         self.list
             .retain(|fault| !matches!(fault, Fault::HoldCfsLock { times: Some(0), .. }));
+        hit
+    }
+
+    /// Why a running VM does not take a change of a device; uses the fault up.
+    pub(crate) fn hotplug(&mut self, of: u32, device: &str) -> Option<String> {
+        let hit = self.list.iter_mut().find_map(|fault| match fault {
+            Fault::FailHotplug {
+                vmid,
+                key,
+                text,
+                times,
+            } if *vmid == of && key == device && *times > 0 => {
+                *times -= 1;
+                Some(text.clone())
+            }
+            _ => None,
+        });
+        self.list
+            .retain(|fault| !matches!(fault, Fault::FailHotplug { times: 0, .. }));
         hit
     }
 

@@ -204,6 +204,16 @@ async fn a_template_that_is_being_changed_gives_a_lock_timeout_and_clones_do_not
         "can't lock file '/var/lock/qemu-server/lock-9000.conf' - got timeout"
     );
     hold(false).unwrap();
+    lab.control().inject(Fault::HoldCfsLock {
+        lock: "storage-local-lvm".into(),
+        text: None,
+        times: Some(1),
+    });
+    assert_eq!(
+        lab.run(CLONE, &[("newid", "203")]).await,
+        "clone failed: cfs-lock 'storage-local-lvm' error: got lock request timeout"
+    );
+    assert!(lab.control().vm(203).is_none());
     assert_eq!(lab.run(CLONE, &[("newid", "203")]).await, "OK");
 }
 

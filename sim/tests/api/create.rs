@@ -195,3 +195,34 @@ async fn a_reverted_new_disk_becomes_an_unused_one() {
         (0, "local-lvm:vm-100-disk-1")
     );
 }
+
+#[tokio::test]
+async fn a_device_that_a_running_vm_does_not_take_waits_and_the_other_keys_are_saved() {
+    let lab = Lab::new().await;
+    let path = "/nodes/pve1/qemu/100/config";
+    lab.control().inject(Fault::FailHotplug {
+        vmid: 100,
+        key: "net0".into(),
+        text: "error on hot-unplugging device 'net0'".into(),
+        times: 1,
+    });
+    let net = "e1000=BC:24:11:10:00:01,bridge=vmbr0";
+    let answer = lab.put(path, &[("name", "renamed"), ("net0", net)]).await;
+    assert_eq!(
+        (answer.status, answer.error("net0")),
+        (400, "hotplug problem - error on hot-unplugging device 'net0'")
+    );
+    assert_eq!(answer.reason, "Parameter verification failed.");
+    let vm = lab.control().vm(100).unwrap();
+    assert_eq!(
+        (vm.config["name"].as_str(), vm.pending["net0"].as_str()),
+        ("renamed", net)
+    );
+    assert!(vm.config["net0"].starts_with("virtio="));
+    assert_eq!(
+        lab.put(path, &[("net0", net)]).await.status,
+        200,
+        "it happens once"
+    );
+    assert_eq!(lab.control().vm(100).unwrap().config["net0"], net);
+}

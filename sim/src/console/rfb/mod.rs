@@ -1,7 +1,7 @@
 //! A server of RFB 3.8 (RFC 6143) as QEMU is one: VNC authentication only, the desktop's size and the keyboard by
 //! their pseudo-encodings.
 //!
-//! [`auth`] answers the challenge, [`message`] reads what a client says, [`format`] knows pixels, [`picture`] what is
+//! [`auth`] answers the challenge, [`message`] reads what a client says, [`mod@format`] knows pixels, [`picture`] what is
 //! to be seen, [`view`] what the client has seen of it. Whatever a client sends has a largest size; what is not
 //! known or too large ends the connection.
 

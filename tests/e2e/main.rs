@@ -10,6 +10,7 @@
 //! - `outage`: Proxmox busy, down, moved, without rights;
 //! - `provider`: applying provider files to a panel that runs;
 //! - `commands`: the command line;
+//! - `upkeep`: jobs that failed, what is left of removed services, lost components;
 //! - `kill`: `kill -9` at random moments;
 //! - `viewers`: the load of many viewers on Proxmox.
 
@@ -19,8 +20,6 @@ mod access;
 mod commands;
 #[cfg(test)]
 mod courier;
-#[cfg(test)]
-mod failed_jobs;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -33,5 +32,7 @@ mod provider;
 mod rates;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod upkeep;
 #[cfg(test)]
 mod viewers;

@@ -3,7 +3,7 @@
 //! A retry is a new job with the state that the failed one began with: it runs from its first step, and takes the failed
 //! one's place in the same transaction, so that nobody retries twice.
 
-use super::record::{Job, JobId, Phase, owner_key};
+use super::record::{Actor, Job, JobId, Phase, owner_key};
 use super::start::{Jobs, NewJob, StartError, Way};
 use crate::store::{Batch, Scan, StoreError, StoreExt, Table, Versioned};
 
@@ -69,7 +69,8 @@ impl Jobs {
             key: job.key.clone(),
             exclusive: job.exclusive,
             deadline_secs: job.deadline_secs,
-            actor: job.actor.clone(),
+            // The customer did not ask a second time: his request stands in the log already.
+            actor: Actor::System,
         };
         match self.add(self.new_id(), new, Way::InsteadOf(&failed)).await {
             // Somebody else was quicker.

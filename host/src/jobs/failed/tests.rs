@@ -26,7 +26,13 @@ struct Plugin {
 impl Advance for Plugin {
     async fn advance(&self, job: &Job, _: Journal) -> Result<Advanced, AdvanceError> {
         self.states.lock().unwrap().push(job.state.clone());
-        let step = if job.state == "begun" {
+        let step = if job.state == "waits" {
+            Step::SleepUntil {
+                until: crate::clock::later(SystemClock.now(), Duration::from_hours(1)),
+                state: "waits".to_owned(),
+                progress: crate::jobs::Progress::default(),
+            }
+        } else if job.state == "begun" {
             Step::Continue {
                 state: "half".to_owned(),
                 progress: crate::jobs::Progress::default(),
@@ -182,7 +188,7 @@ async fn of_two_who_retry_at_once_one_does() {
 }
 
 #[tokio::test]
-async fn a_retry_on_a_busy_service_is_refused_and_the_failed_job_stays() {
+async fn a_retry_on_a_busy_service_or_of_work_under_way_is_refused_and_the_failed_job_stays() {
     let bench = bench(1);
     let first = bench.jobs.start(new()).await.unwrap();
     bench.ended(&first).await;
@@ -191,6 +197,15 @@ async fn a_retry_on_a_busy_service_is_refused_and_the_failed_job_stays() {
     bench.jobs.at(new(), later).await.unwrap();
     let refused = bench.jobs.retry(&first).await;
     assert!(matches!(refused, Err(RetryError::Start(StartError::KeyTaken(_)))));
+    let holding = NewJob {
+        state: "waits".to_owned(),
+        key: None,
+        ..new()
+    };
+    bench.jobs.start(holding).await.unwrap();
+    bench.jobs.cancel(service(), &plugin(), "one").await.unwrap();
+    let refused = bench.jobs.retry(&first).await;
+    assert!(matches!(refused, Err(RetryError::Start(StartError::Busy(_)))));
     assert_eq!(bench.jobs.failed(10).await.unwrap().len(), 1);
 }
 

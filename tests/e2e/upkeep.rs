@@ -1,7 +1,8 @@
-//! Jobs that failed: the provider sees the reason, removes the cause, and retries or dismisses.
+//! What the provider keeps in order: jobs that failed, what is left of removed services, components, plugins.
 
 use portico_host::cli::Exit;
-use portico_tests::{World, until};
+use portico_tests::world::at;
+use portico_tests::{Setup, World, until};
 use pve_sim::{Effect, Fault};
 
 /// The ids of failed jobs, by what `portico job list` prints.
@@ -51,6 +52,9 @@ async fn a_failed_job_waits_with_its_reason_and_runs_again_when_the_provider_say
     .await
     .unwrap();
     assert!(failed(&world).await.is_empty());
+    let activity = browser.activity(100).await.unwrap();
+    let requests = activity.iter().filter(|line| line.outcome == "Requested").count();
+    assert_eq!(requests, 1, "the customer asked once: {activity:?}");
     let again = world.command(&["job", "retry", id]).await.unwrap();
     assert_eq!(again.exit, Exit::Refused);
     assert!(again.talk.contains("there is no job"), "{}", again.talk);
@@ -80,6 +84,52 @@ async fn a_failed_job_can_be_dismissed_and_the_activity_keeps_it() {
         "{activity:?}"
     );
     assert_eq!(world.pve().effect_count(Effect::SnapshotCreated, 100, None), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_about_a_service_that_was_removed() {
+    let world = World::start().await.unwrap();
+    let browser = world.signed_in("ben@example.com").await.unwrap();
+    world.pve().inject(Fault::FailTasks {
+        task: "qmsnapshot".to_owned(),
+        vmid: Some(106),
+        text: "no space left".to_owned(),
+        times: 1,
+    });
+    browser
+        .work(106, "snapshots/create", &[("description", "Before")])
+        .await
+        .unwrap();
+    assert_eq!(failed(&world).await.len(), 1);
+    let text = std::fs::read_to_string(world.provider()).unwrap();
+    let at_last = text.rfind("[[service]]").unwrap();
+    std::fs::write(world.provider(), &text[..at_last]).unwrap();
+    let file = world.provider().display().to_string();
+    let done = world
+        .command(&["apply", &file, "--yes", "--allow-remove-services"])
+        .await
+        .unwrap();
+    assert_eq!(done.exit, Exit::Done, "{}", done.talk);
+    until("its jobs are gone", async || {
+        Ok(failed(&world).await.is_empty().then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_copy_of_a_component_is_made_anew_from_its_file() {
+    let mut world = World::program(Setup::default()).await.unwrap();
+    let copies = world.folder().join("state").join("components");
+    world.kill().await.unwrap();
+    assert!(std::fs::read_dir(&copies).unwrap().count() >= 2);
+    std::fs::remove_dir_all(&copies).unwrap();
+    // Ready means that every approved plugin is loaded.
+    world.restart().await.unwrap();
+    let browser = world.signed_in("anna@example.com").await.unwrap();
+    let page = browser.get(&at(100, "snapshots")).await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.text());
+    world.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

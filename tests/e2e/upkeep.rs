@@ -2,8 +2,20 @@
 
 use portico_host::cli::Exit;
 use portico_tests::world::at;
-use portico_tests::{Setup, World, until};
+use portico_tests::{Browser, Setup, World, until};
 use pve_sim::{Effect, Fault};
+
+/// Lets a customer ask for a snapshot that Proxmox fails to take; returns what his page says of it.
+async fn fail_a_snapshot(world: &World, browser: &Browser, vmid: u32) -> String {
+    world.pve().inject(Fault::FailTasks {
+        task: "qmsnapshot".to_owned(),
+        vmid: Some(vmid),
+        text: "no space left".to_owned(),
+        times: 1,
+    });
+    let form = [("description", "Before")];
+    browser.work(vmid, "snapshots/create", &form).await.unwrap()
+}
 
 /// The ids of failed jobs, by what `portico job list` prints.
 async fn failed(world: &World) -> Vec<String> {
@@ -18,16 +30,7 @@ async fn a_failed_job_waits_with_its_reason_and_runs_again_when_the_provider_say
     let world = World::start().await.unwrap();
     let pve = world.pve();
     let browser = world.signed_in("anna@example.com").await.unwrap();
-    pve.inject(Fault::FailTasks {
-        task: "qmsnapshot".to_owned(),
-        vmid: Some(100),
-        text: "no space left".to_owned(),
-        times: 1,
-    });
-    let text = browser
-        .work(100, "snapshots/create", &[("description", "Before")])
-        .await
-        .unwrap();
+    let text = fail_a_snapshot(&world, &browser, 100).await;
     assert!(!text.contains("The snapshot was taken."), "{text}");
     assert!(
         !text.contains("no space left"),
@@ -64,16 +67,7 @@ async fn a_failed_job_waits_with_its_reason_and_runs_again_when_the_provider_say
 async fn a_failed_job_can_be_dismissed_and_the_activity_keeps_it() {
     let world = World::start().await.unwrap();
     let browser = world.signed_in("anna@example.com").await.unwrap();
-    world.pve().inject(Fault::FailTasks {
-        task: "qmsnapshot".to_owned(),
-        vmid: Some(100),
-        text: "no space left".to_owned(),
-        times: 1,
-    });
-    browser
-        .work(100, "snapshots/create", &[("description", "Before")])
-        .await
-        .unwrap();
+    fail_a_snapshot(&world, &browser, 100).await;
     let ids = failed(&world).await;
     let dismissed = world.command(&["job", "dismiss", &ids[0]]).await.unwrap();
     assert_eq!(dismissed.exit, Exit::Done, "{}", dismissed.talk);
@@ -90,16 +84,7 @@ async fn a_failed_job_can_be_dismissed_and_the_activity_keeps_it() {
 async fn nothing_is_kept_about_a_service_that_was_removed() {
     let world = World::start().await.unwrap();
     let browser = world.signed_in("ben@example.com").await.unwrap();
-    world.pve().inject(Fault::FailTasks {
-        task: "qmsnapshot".to_owned(),
-        vmid: Some(106),
-        text: "no space left".to_owned(),
-        times: 1,
-    });
-    browser
-        .work(106, "snapshots/create", &[("description", "Before")])
-        .await
-        .unwrap();
+    fail_a_snapshot(&world, &browser, 106).await;
     assert_eq!(failed(&world).await.len(), 1);
     let text = std::fs::read_to_string(world.provider()).unwrap();
     let at_last = text.rfind("[[service]]").unwrap();

@@ -2,7 +2,7 @@
 
 use super::access::Access;
 use super::args::{JobArgs, ListArgs};
-use super::table::Table;
+use super::table;
 use super::{CliError, Console, Exit};
 use crate::admin::{AdminAnswer, AdminRequest};
 
@@ -15,13 +15,9 @@ pub(super) async fn list(
     let AdminAnswer::FailedJobs(jobs) = &answer else {
         return Err(CliError::unexpected(&answer));
     };
-    if args.json {
-        console.print_json(jobs)?;
-        return Ok(Exit::Done);
-    }
-    let mut table = Table::new(&["ENDED", "VM", "CUSTOMER", "PLUGIN", "JOB", "REASON", "ID"]);
-    for job in jobs {
-        table.row([
+    let headings = ["ENDED", "VM", "CUSTOMER", "PLUGIN", "JOB", "REASON", "ID"];
+    table::list(console, args.json, jobs, headings, |job| {
+        [
             job.ended
                 .map(|ended| ended.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
                 .unwrap_or_default(),
@@ -31,10 +27,8 @@ pub(super) async fn list(
             job.title.clone(),
             job.detail.clone().unwrap_or_else(|| job.reason.clone()),
             job.id.to_string(),
-        ]);
-    }
-    console.print(&table.render())?;
-    Ok(Exit::Done)
+        ]
+    })
 }
 
 pub(super) async fn retry(

@@ -8,7 +8,7 @@ use portico_runtime::Inspection;
 
 use super::access::Access;
 use super::args::{InspectArgs, InstallArgs, ListArgs, RemoveArgs};
-use super::table::Table;
+use super::table::{self, Table};
 use super::user::origin;
 use super::{CliError, Console, Exit, Ports};
 use crate::admin::protocol::InstallPlugin;
@@ -184,13 +184,9 @@ pub(super) async fn list(
     let AdminAnswer::Plugins(plugins) = &answer else {
         return Err(CliError::unexpected(&answer));
     };
-    if args.json {
-        console.print_json(plugins)?;
-        return Ok(Exit::Done);
-    }
-    let mut table = Table::new(&["ID", "VERSION", "STATE", "TITLE", "PRODUCTS", "FROM", "DIGEST"]);
-    for plugin in plugins {
-        table.row([
+    let headings = ["ID", "VERSION", "STATE", "TITLE", "PRODUCTS", "FROM", "DIGEST"];
+    table::list(console, args.json, plugins, headings, |plugin| {
+        [
             plugin.id.to_string(),
             plugin.version.clone(),
             health(plugin.health.as_ref()),
@@ -198,10 +194,8 @@ pub(super) async fn list(
             plugin.products.join(", "),
             origin(plugin.origin).to_owned(),
             plugin.digest.clone(),
-        ]);
-    }
-    console.print(&table.render())?;
-    Ok(Exit::Done)
+        ]
+    })
 }
 
 /// How a plugin is, in a word or with the reason.

@@ -2,7 +2,7 @@
 
 use super::access::Access;
 use super::args::ServiceListArgs;
-use super::table::Table;
+use super::table;
 use super::{CliError, Console, Exit};
 use crate::admin::{AdminAnswer, AdminRequest};
 
@@ -18,13 +18,9 @@ pub(super) async fn list(
     if let Some(customer) = &args.customer {
         services.retain(|service| service.customer == customer.as_str());
     }
-    if args.json {
-        console.print_json(services)?;
-        return Ok(Exit::Done);
-    }
-    let mut table = Table::new(&["VM", "HOSTNAME", "CUSTOMER", "PRODUCT", "ADDRESS", "STATE", "ID"]);
-    for service in services {
-        table.row([
+    let headings = ["VM", "HOSTNAME", "CUSTOMER", "PRODUCT", "ADDRESS", "STATE", "ID"];
+    table::list(console, args.json, services, headings, |service| {
+        [
             format!("{}/{}", service.cluster, service.vmid),
             service.hostname.clone(),
             service.customer.clone(),
@@ -32,8 +28,6 @@ pub(super) async fn list(
             service.addresses.first().cloned().unwrap_or_default(),
             if service.suspended { "suspended" } else { "active" }.to_owned(),
             service.id.clone(),
-        ]);
-    }
-    console.print(&table.render())?;
-    Ok(Exit::Done)
+        ]
+    })
 }

@@ -1,4 +1,28 @@
-//! Tables for people.
+//! Lists: tables for people, JSON for programs.
+
+use serde::Serialize;
+
+use super::{CliError, Console, Exit};
+
+/// Prints the answer of a command that lists things: as JSON if asked for, else a row for each under the headings.
+pub(super) fn list<T: Serialize, const N: usize>(
+    console: &mut Console<'_>,
+    json: bool,
+    items: &[T],
+    headings: [&str; N],
+    cells: impl Fn(&T) -> [String; N],
+) -> Result<Exit, CliError> {
+    if json {
+        console.print_json(&items)?;
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new(&headings);
+    for item in items {
+        table.row(cells(item));
+    }
+    console.print(&table.render())?;
+    Ok(Exit::Done)
+}
 
 /// Rows under headings, columns as wide as their content.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::access::Access;
 use super::args::{ListArgs, PasswordArgs, UserAddArgs, UserResetArgs};
-use super::table::Table;
+use super::table;
 use super::{CliError, Console, Exit};
 use crate::admin::protocol::{AddUser, Password, UserView};
 use crate::admin::{AdminAnswer, AdminRequest};
@@ -86,23 +86,17 @@ pub(super) async fn list(
     let AdminAnswer::Users(users) = &answer else {
         return Err(CliError::unexpected(&answer));
     };
-    if args.json {
-        console.print_json(users)?;
-        return Ok(Exit::Done);
-    }
-    let mut table = Table::new(&["ID", "EMAIL", "NAME", "SERVICES", "STATE", "FROM"]);
-    for user in users {
-        table.row([
+    let headings = ["ID", "EMAIL", "NAME", "SERVICES", "STATE", "FROM"];
+    table::list(console, args.json, users, headings, |user| {
+        [
             user.id.to_string(),
             user.email.clone(),
             user.name.clone(),
             user.services.to_string(),
             state(user).to_owned(),
             origin(user.origin).to_owned(),
-        ]);
-    }
-    console.print(&table.render())?;
-    Ok(Exit::Done)
+        ]
+    })
 }
 
 fn state(user: &UserView) -> &'static str {

@@ -188,8 +188,8 @@ pub(crate) async fn answer(
         .map_or_else(|failure| failure.reason().to_owned(), |_| "OK".to_owned());
     sim.world().counters.request(record);
     let response = match (outcome, asked.format) {
-        (Ok(reply), Some(Format::ExtJs)) => told(&reply),
-        (Ok(reply), _) => succeeded(&reply),
+        (Ok(reply), Some(Format::ExtJs)) => told(reply),
+        (Ok(reply), _) => succeeded(reply),
         (Err(failure), Some(Format::ExtJs)) if failure.body => told_of(&failure),
         (Err(failure), _) => refused(&failure),
     };
@@ -448,23 +448,24 @@ fn json_body(value: &Value) -> Response<Bytes> {
     response
 }
 
-fn succeeded(reply: &Reply) -> Response<Bytes> {
+/// What every success says. Takes the reply, because a large cluster's lists are long to copy.
+fn data_of(reply: Reply) -> Map<String, Value> {
     let mut body = Map::new();
-    body.insert("data".to_owned(), reply.data.clone());
+    body.insert("data".to_owned(), reply.data);
     if let Some(total) = reply.total {
         body.insert("total".to_owned(), Value::from(total));
     }
-    with_headers(json_body(&Value::Object(body)))
+    body
+}
+
+fn succeeded(reply: Reply) -> Response<Bytes> {
+    with_headers(json_body(&Value::Object(data_of(reply))))
 }
 
 /// A success in the form of the web interface.
-fn told(reply: &Reply) -> Response<Bytes> {
-    let mut body = Map::new();
+fn told(reply: Reply) -> Response<Bytes> {
+    let mut body = data_of(reply);
     body.insert("success".to_owned(), Value::from(1));
-    body.insert("data".to_owned(), reply.data.clone());
-    if let Some(total) = reply.total {
-        body.insert("total".to_owned(), Value::from(total));
-    }
     with_headers(json_body(&Value::Object(body)))
 }
 

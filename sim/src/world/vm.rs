@@ -416,20 +416,12 @@ impl Vm {
 
     /// How many seconds of a time span the processors ran.
     pub(crate) fn active(&self, from: f64, to: f64) -> f64 {
-        let each = self
-            .spans
-            .iter()
-            .map(|s| (s.to.unwrap_or(to).min(to) - s.from.max(from)).max(0.0));
-        each.sum()
+        seconds_within(&self.spans, from, to)
     }
 
     /// How many seconds of a time span nobody had figures.
     pub(crate) fn unknown(&self, from: f64, to: f64) -> f64 {
-        let each = self
-            .unseen
-            .iter()
-            .map(|s| (s.to.unwrap_or(to).min(to) - s.from.max(from)).max(0.0));
-        each.sum()
+        seconds_within(&self.unseen, from, to)
     }
 
     /// Whether the processors began to run within a time span: then a rate over it cannot be known.
@@ -453,17 +445,21 @@ impl Vm {
         };
         let counter = |curve| whole(self.sum(curve, run.since, now));
         Sample {
-            cpu: if run.paused {
-                0.0
-            } else {
-                self.load.at(Curve::Cpu, now, None)
-            },
+            cpu: self.cpu_used(now),
             mem: self.memory_used(now),
             netin: counter(Curve::NetIn),
             netout: counter(Curve::NetOut),
             diskread: counter(Curve::DiskRead) + 180 * MIB,
             diskwrite: counter(Curve::DiskWrite) + 12 * MIB,
             uptime: whole(now - run.since),
+        }
+    }
+
+    /// The fraction of its processors in use at a time; none while it is paused or off.
+    pub(crate) fn cpu_used(&self, time: f64) -> f64 {
+        match &self.run {
+            Some(run) if !run.paused => self.load.at(Curve::Cpu, time, None),
+            _ => 0.0,
         }
     }
 
@@ -515,6 +511,14 @@ pub(crate) fn drives_of(section: &Section) -> impl Iterator<Item = (&str, Drive)
         .iter()
         .filter(|(key, _)| keys::is_drive(key))
         .filter_map(|(key, text)| Drive::parse(key, text).map(|drive| (key.as_str(), drive)))
+}
+
+/// How many seconds of a time span lie in the spans.
+fn seconds_within(spans: &[Span], from: f64, to: f64) -> f64 {
+    let each = spans
+        .iter()
+        .map(|span| (span.to.unwrap_or(to).min(to) - span.from.max(from)).max(0.0));
+    each.sum()
 }
 
 /// The sum of limits; `None` as soon as one device has none.

@@ -200,7 +200,7 @@ async fn a_command_takes_repeated_keys_and_its_end_is_told_once() {
 
 #[tokio::test]
 async fn an_agent_is_silent_while_its_guest_boots() {
-    let scenario = Scenario::DEMO.replacen("load = 0.55", "load = 0.55\nagent_boot_seconds = 30.0", 1);
+    let scenario = Scenario::DEMO.replacen("load = 0.55", "load = 0.55\nagent_boot_seconds = 100.0", 1);
     let lab = Lab::with(Options {
         time_scale: 50.0,
         scenario: Scenario::from_toml(&scenario).unwrap(),

@@ -327,7 +327,7 @@ async fn a_new_certificate_is_served_at_once_and_the_old_one_is_trusted_in_vain(
 #[tokio::test]
 async fn a_task_fails_at_the_percent_that_was_asked_for() {
     let lab = Lab::with(Options {
-        time_scale: 10.0,
+        time_scale: 2.0,
         ..Options::default()
     })
     .await;
@@ -351,9 +351,7 @@ async fn a_task_fails_at_the_percent_that_was_asked_for() {
         assert_eq!(exit, "no space");
         took.push(began.elapsed());
     }
-    // Four seconds of work at scale ten.
-    assert!(
-        took[1] >= Duration::from_millis(400) && took[0] < took[1],
-        "{took:?}"
-    );
+    // Four seconds of work at scale two.
+    let work = Duration::from_secs(2);
+    assert!(took[0] < work && took[1] >= work, "{took:?}");
 }

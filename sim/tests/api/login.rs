@@ -23,7 +23,8 @@ totp = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
 /// A lab at 1970-01-01 00:00:59 plus the seconds, by the cluster's clock.
 async fn lab_at(seconds: i64) -> (Lab, impl Fn(i64)) {
     let lab = Lab::with(Options {
-        time_scale: 100.0,
+        // A code is good for a minute, and a refusal takes three seconds of it.
+        time_scale: 10.0,
         scenario: Scenario::from_toml(WITH_TOTP).unwrap(),
         ..Options::default()
     })
@@ -231,7 +232,8 @@ async fn long_answers_are_packed_for_those_who_ask() {
 async fn a_consoles_ticket_is_confirmed_to_who_knows_whose_it_is_and_only_by_9() {
     for (pve, taken) in [(Major::V9, 200), (Major::V8, 501)] {
         let mut lab = Lab::with(Options {
-            time_scale: 100.0,
+            // The ticket is good for forty seconds.
+            time_scale: 10.0,
             pve,
             ..Options::default()
         })

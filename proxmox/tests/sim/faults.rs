@@ -207,9 +207,11 @@ enum Wrong {
     TaskFails,
     TaskSticks,
     ClockSkewed,
+    CfsLockHeld,
+    StorageOffline,
 }
 
-const WRONGS: [Wrong; 24] = [
+const WRONGS: [Wrong; 26] = [
     Wrong::Nothing,
     Wrong::Slow,
     Wrong::TooSlow,
@@ -234,6 +236,8 @@ const WRONGS: [Wrong; 24] = [
     Wrong::TaskFails,
     Wrong::TaskSticks,
     Wrong::ClockSkewed,
+    Wrong::CfsLockHeld,
+    Wrong::StorageOffline,
 ];
 
 /// The kinds of ends a call can come to.
@@ -248,6 +252,7 @@ enum End {
     LockTimeout,
     Locked,
     VmMissing,
+    StorageUnavailable,
     Other,
 }
 
@@ -264,6 +269,7 @@ impl End {
             _ => match error.reason() {
                 Some(Reason::LockTimeout) => Self::LockTimeout,
                 Some(Reason::Locked(Lock::Backup)) => Self::Locked,
+                Some(Reason::StorageUnavailable) => Self::StorageUnavailable,
                 _ => Self::Other,
             },
         }
@@ -281,6 +287,8 @@ fn model(wrong: Wrong, call: Call) -> Vec<End> {
         Wrong::Status(code, times) if write || times > 1 => vec![End::Unreachable(code)],
         Wrong::FlockHeld if takes_flock => vec![End::LockTimeout],
         Wrong::Locked if takes_flock => vec![End::Locked],
+        Wrong::CfsLockHeld if call == Call::FirewallOptions => vec![End::LockTimeout],
+        Wrong::StorageOffline if call == Call::Content => vec![End::StorageUnavailable],
         Wrong::TokenRevoked => vec![End::Unauthorized],
         // An open connection may be broken in the middle of a write; a new one does not come about.
         Wrong::FirstEndpointShut if write => vec![End::Ok, End::Transport],
@@ -450,6 +458,14 @@ impl Field {
                 times: 1,
             }),
             Wrong::ClockSkewed => self.act(Action::SetClockSkew { seconds: -200 }),
+            Wrong::CfsLockHeld => self.control.inject(Fault::HoldCfsLock {
+                lock: format!("firewall-vm-{vmid}"),
+                text: None,
+                times: None,
+            }),
+            Wrong::StorageOffline => self.control.inject(Fault::StorageOffline {
+                storage: "local".to_owned(),
+            }),
         }
     }
 }
@@ -563,6 +579,23 @@ async fn calls_under_random_faults_end_as_they_should() {
             };
             play(&field, &round).await;
         }
+        field.handle.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_changed_is_not_trusted_and_nothing_is_sent() {
+    for major in majors() {
+        let field = Field::new(major).await;
+        field.client.version().await.unwrap();
+        field.act(Action::RenewCertificate);
+        field.control.reset_counters();
+        for call in READS.into_iter().chain(WRITES) {
+            let error = call.make(&field.client, 1).await.unwrap_err();
+            assert!(matches!(error, Error::Tls { .. }), "{call:?}: {error:?}");
+            assert!(!error.may_have_happened() && !error.is_transient_read());
+        }
+        assert_eq!(field.control.request_count(), 0);
         field.handle.shutdown().await;
     }
 }

@@ -75,6 +75,10 @@ struct Inner {
     _lock: std::fs::File,
 }
 
+/// How long a store that is in use is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(10);
+
 impl SledStore {
     /// Opens the store, or makes a new one. Blocks, for as long as recovery after a crash takes.
     ///
@@ -82,8 +86,8 @@ impl SledStore {
     /// [`StoreError::Open`] with what is wrong; [`OpenProblem::hint`] says what to do about it.
     pub fn open(options: &SledOptions) -> Result<Self, StoreError> {
         let path = options.path.as_path();
-        let lock = lock_directory(path)?;
-        let tree = open_tree(options)?;
+        let lock = patiently(|| lock_directory(path))?;
+        let tree = patiently(|| open_tree(options))?;
         let version = prepare(&tree, path)?;
         let disk = |error: std::io::Error| open_error(path, OpenProblem::Disk, Some(Arc::new(error)));
         let log = std::fs::File::open(path.join(LOG_FILE)).map_err(disk)?;
@@ -156,6 +160,21 @@ fn io_problem(error: &std::io::Error) -> OpenProblem {
     }
 }
 
+/// Tries again for a moment while the store is in use. A panel that is just ending still has it; and a process that was
+/// started meanwhile shares the lock for the moment between its fork and its exec.
+fn patiently<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Err(StoreError::Open {
+                problem: OpenProblem::InUse,
+                ..
+            }) if std::time::Instant::now() < deadline => std::thread::sleep(AGAIN),
+            other => return other,
+        }
+    }
+}
+
 /// Makes the directory if needed and locks it against a second process.
 fn lock_directory(path: &Path) -> Result<std::fs::File, StoreError> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -193,6 +212,10 @@ fn open_tree(options: &SledOptions) -> Result<::sled::Db, StoreError> {
         Ok(Ok(tree)) => Ok(tree),
         Ok(Err(error)) => {
             let problem = match &error {
+                // It says so in words only, and locks its file besides our own.
+                ::sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+                    OpenProblem::InUse
+                }
                 ::sled::Error::Io(error) => io_problem(error),
                 ::sled::Error::Unsupported(_) => OpenProblem::Foreign,
                 _ => OpenProblem::Damaged,

@@ -30,6 +30,25 @@ async fn a_directory_in_use_is_refused_and_free_again_after_the_last_clone_is_dr
     assert!(store.size_on_disk().unwrap() > 0);
 }
 
+/// What happens when another thread starts a process just then: until its exec the child has a copy of every open file,
+/// and with it the lock.
+#[test]
+fn a_store_that_is_locked_for_a_moment_longer_is_opened_all_the_same() {
+    for file in [LOCK_FILE, "db"] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SledOptions::new(directory.path());
+        drop(SledStore::open(&options).unwrap());
+        let held = std::fs::File::open(directory.path().join(file)).unwrap();
+        held.try_lock().unwrap();
+        let child = std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE / 5);
+            drop(held);
+        });
+        SledStore::open(&options).unwrap();
+        child.join().unwrap();
+    }
+}
+
 #[test]
 fn a_new_directory_is_closed_to_others() {
     use std::os::unix::fs::PermissionsExt;

@@ -178,3 +178,8 @@ impl Drop for Handle {
         self.sim.stop.cancel();
     }
 }
+
+/// The examples in Rust of the document are run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

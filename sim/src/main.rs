@@ -41,6 +41,7 @@ async fn run() -> anyhow::Result<()> {
             .write_all(Scenario::DEMO.as_bytes())
             .context("cannot print the scenario");
     }
+    let mut end = End::expected()?;
     let handle = Simulator::start(cli.options()?).await?;
     let control = handle
         .control_addr()
@@ -52,22 +53,43 @@ async fn run() -> anyhow::Result<()> {
         handle.fingerprint()
     )?;
     out.flush()?;
-    ended().await?;
+    end.came().await?;
     handle.shutdown().await;
     Ok(())
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn ended() -> anyhow::Result<()> {
+/// Ctrl-C or SIGTERM.
+struct End {
     #[cfg(unix)]
-    {
-        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            done = tokio::signal::ctrl_c() => done?,
-            _ = term.recv() => {}
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl End {
+    /// From here on the program ends in order: whoever reads the ready line may send a signal at once.
+    fn expected() -> anyhow::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+            })
         }
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+
+    /// Waits for it.
+    async fn came(&mut self) -> anyhow::Result<()> {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await?;
+        Ok(())
+    }
 }

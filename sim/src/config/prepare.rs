@@ -113,10 +113,13 @@ fn placed(
             let name = format!("vm-{vmid}-cloudinit");
             let wish = Wish {
                 name: Some(&name),
+                format: drive.get("format"),
                 ..Wish::new(id, vmid, 4 << 20)
             };
             let volid = world.allocate(node, &wish, now)?;
             drive.set_file(volid);
+            // A drive with a CD in it and a format is one that PVE cannot read.
+            drive.unset("format");
             drive.set("size", size_text(4 << 20));
             return Ok(drive);
         }

@@ -32,6 +32,7 @@ AREAS = [
     ("firewall", 100),
     ("storage", 100),
     ("console", 3),
+    ("readme", 100),
 ]
 
 

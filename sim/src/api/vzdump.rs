@@ -44,7 +44,7 @@ const CREATE: &[Property] = &[
     Property::text("mailnotification")
         .optional()
         .one_of(&["always", "failure"]),
-    Property::text("mailto").optional(),
+    Property::text("mailto").optional().list_of(format::mail_or_user),
     Property::integer("maxfiles").optional().at_least(1),
     Property::text("mode")
         .optional()

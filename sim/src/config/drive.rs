@@ -22,7 +22,7 @@ const fn megabytes(name: &'static str) -> Property {
 pub(crate) const LAYOUT: Layout = Layout {
     default_key: Some("file"),
     parts: &[
-        Property::text("file"),
+        Property::text("file").format(format::volume),
         Property::text("aio")
             .optional()
             .one_of(&["native", "threads", "io_uring"]),
@@ -97,7 +97,7 @@ pub(crate) const LAYOUT: Layout = Layout {
 pub(crate) const SPECIAL_LAYOUT: Layout = Layout {
     default_key: Some("file"),
     parts: &[
-        Property::text("file"),
+        Property::text("file").format(format::volume),
         Property::text("efitype").optional().one_of(&["2m", "4m"]),
         Property::text("format").optional().one_of(FORMATS),
         Property::text("import-from").optional(),

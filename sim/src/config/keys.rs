@@ -1,6 +1,6 @@
 //! Every key of a VM's configuration.
 
-use super::{cloudinit, drive, network};
+use super::{cloudinit, drive, hardware, network};
 use crate::schema::{Kind, Property, format};
 
 /// Which privilege a change of a key needs.
@@ -83,17 +83,17 @@ pub(crate) const KEYS: &[Key] = &[
     key(text("affinity"), Cpu, Host),
     key(text("agent").format(cloudinit::agent), Options, Cold),
     key(boolean("allow-ksm").new_in_9(), Options, Cold),
-    key(text("amd-sev"), Options, Cold),
+    key(text("amd-sev").format(hardware::sev), Options, Cold),
     key(text("arch").one_of(&["x86_64", "aarch64"]), Root, Cold),
     key(text("args"), Root, Cold),
-    key(text("audio0"), Hardware, Cold),
+    key(text("audio0").format(hardware::audio), Hardware, Cold),
     key(boolean("autostart"), Options, Cold),
     key(integer("balloon").at_least(0), Memory, Host),
     key(text("bios").one_of(&["seabios", "ovmf"]), Options, Cold),
     key(text("boot").format(format::boot), Options, Cold),
     key(text("bootdisk").format(format::boot_disk), Options, Cold),
     key(text("cdrom").format(drive::check), Drive, Disk),
-    key(text("cicustom"), Cloudinit, Fast),
+    key(text("cicustom").format(hardware::custom_seed), Cloudinit, Fast),
     key(text("cipassword"), Cloudinit, Fast),
     key(
         text("citype").one_of(&["configdrive2", "nocloud", "opennebula"]),
@@ -103,7 +103,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(boolean("ciupgrade"), Cloudinit, Fast),
     key(text("ciuser"), Cloudinit, Fast),
     key(integer("cores").at_least(1), Cpu, Cold),
-    key(text("cpu"), Cpu, Cold),
+    key(text("cpu").format(hardware::cpu), Cpu, Cold),
     key(Property::number("cpulimit").at_least(0).at_most(128), Cpu, Host),
     key(integer("cpuunits").at_least(1).at_most(262_144), Cpu, Host),
     key(text("description").no_longer_than(8192), Options, Fast),
@@ -120,7 +120,7 @@ pub(crate) const KEYS: &[Key] = &[
         Cloudinit,
         Fast,
     ),
-    key(text("ivshmem"), Root, Cold),
+    key(text("ivshmem").format(hardware::shared_memory), Root, Cold),
     key(boolean("keephugepages"), Memory, Cold),
     key(text("keyboard").one_of(KEYBOARDS), Options, Cold),
     key(boolean("kvm"), Options, Cold),
@@ -140,7 +140,7 @@ pub(crate) const KEYS: &[Key] = &[
         Root,
         Fast,
     ),
-    key(text("machine"), Hardware, Cold),
+    key(text("machine").format(hardware::machine), Hardware, Cold),
     key(text("memory").format(cloudinit::memory), Memory, Cold),
     key(Property::number("migrate_downtime").at_least(0), Options, Host),
     key(integer("migrate_speed").at_least(0), Options, Host),
@@ -152,7 +152,7 @@ pub(crate) const KEYS: &[Key] = &[
         Plug::Network,
     ),
     key(boolean("numa"), Cpu, Cold),
-    key(text("numa").numbered(7), Cpu, Cold),
+    key(text("numa").numbered(7).format(hardware::numa), Cpu, Cold),
     key(boolean("onboot"), Options, Fast),
     key(
         text("ostype").one_of(&[
@@ -162,10 +162,14 @@ pub(crate) const KEYS: &[Key] = &[
         Options,
         Cold,
     ),
-    key(text("parallel").numbered(2), Root, Cold),
+    key(
+        text("parallel").numbered(2).pattern(hardware::is_parallel_port),
+        Root,
+        Cold,
+    ),
     key(boolean("protection"), Options, Fast),
     key(boolean("reboot"), Options, Cold),
-    key(text("rng0"), Hardware, Cold),
+    key(text("rng0").format(hardware::random), Hardware, Cold),
     key(text("sata").numbered(5).format(drive::check), Drive, Disk),
     key(text("scsi").numbered(30).format(drive::check), Drive, Disk),
     key(
@@ -181,14 +185,22 @@ pub(crate) const KEYS: &[Key] = &[
         Cold,
     ),
     key(text("searchdomain"), Cloudinit, Fast),
-    key(text("serial").numbered(3), Hardware, Cold),
+    key(
+        text("serial").numbered(3).pattern(hardware::is_serial_port),
+        Hardware,
+        Cold,
+    ),
     key(integer("shares").at_least(0).at_most(50_000), Memory, Fast),
-    key(text("smbios1").no_longer_than(512), Hardware, Cold),
+    key(
+        text("smbios1").format(hardware::smbios).no_longer_than(512),
+        Hardware,
+        Cold,
+    ),
     key(integer("smp").at_least(1), Cpu, Cold),
     key(integer("sockets").at_least(1), Cpu, Cold),
-    key(text("spice_enhancements"), Options, Cold),
+    key(text("spice_enhancements").format(hardware::spice), Options, Cold),
     key(text("sshkeys").format(format::urlencoded), Cloudinit, Fast),
-    key(text("startdate"), Options, Cold),
+    key(text("startdate").pattern(hardware::is_start_date), Options, Cold),
     key(text("startup").format(format::startup_order), Options, Fast),
     key(boolean("tablet"), Hardware, Cold),
     key(text("tags").list_of(format::tag), Options, Fast),
@@ -202,12 +214,16 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(text("usb").numbered(13), Root, Cold),
     key(integer("vcpus").at_least(1), Cpu, Cold),
-    key(text("vga"), Hardware, Cold),
+    key(text("vga").format(hardware::vga), Hardware, Cold),
     key(text("virtio").numbered(15).format(drive::check), Drive, Disk),
-    key(text("virtiofs").numbered(9), Root, Cold),
-    key(text("vmgenid"), Hardware, Cold),
+    key(
+        text("virtiofs").numbered(9).format(hardware::shared_folder),
+        Root,
+        Cold,
+    ),
+    key(text("vmgenid").pattern(hardware::is_generation), Hardware, Cold),
     key(text("vmstatestorage").format(format::storage_id), Options, Fast),
-    key(text("watchdog"), Hardware, Cold),
+    key(text("watchdog").format(hardware::watchdog), Hardware, Cold),
 ];
 
 /// The keys of disks that a call can name.

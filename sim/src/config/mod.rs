@@ -9,6 +9,7 @@
 
 pub(crate) mod cloudinit;
 pub(crate) mod drive;
+mod hardware;
 pub(crate) mod keys;
 pub(crate) mod network;
 mod prepare;

@@ -1,9 +1,11 @@
 //! The HTTPS face: connections, the order of checks, the forms of answers.
 //!
 //! [`tls`] makes or reads the certificate, [`server`] accepts connections, [`pipeline`] takes a request through
-//! the checks in PVE's order, [`params`] reads its parameters, [`compression`] packs long answers. What endpoints do is in `api`.
+//! the checks in PVE's order, [`credentials`] finds who calls, [`params`] reads its parameters, [`compression`] packs long
+//! answers. What endpoints do is in `api`.
 
 mod compression;
+mod credentials;
 pub(crate) mod params;
 pub(crate) mod pipeline;
 pub(crate) mod server;

@@ -20,7 +20,7 @@ fn decoded(text: &str) -> String {
 /// Adds one value; a repeated key becomes a list.
 fn add(given: &mut Given, name: String, value: String) {
     let merged = match given.remove(&name) {
-        None => Raw::Text(value),
+        None | Some(Raw::Null) => Raw::Text(value),
         Some(Raw::Text(first)) => Raw::List(vec![first, value]),
         Some(Raw::List(mut items)) => {
             items.push(value);
@@ -31,12 +31,19 @@ fn add(given: &mut Given, name: String, value: String) {
     given.insert(name, merged);
 }
 
-/// Reads `a=1&b=2;c=3`.
+/// Reads `a=1&b=2;c=3`, as PVE takes it apart: a key without `=` has no value, and what stands behind a second `=`
+/// that nobody encoded is lost.
 pub(crate) fn form(text: &str) -> Given {
     let mut given = Given::new();
     for pair in text.split(['&', ';']).filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        add(&mut given, decoded(name), decoded(value));
+        let mut parts = pair.split('=');
+        let name = decoded(parts.next().unwrap_or_default());
+        match parts.next() {
+            Some(value) => add(&mut given, name, decoded(value)),
+            None => {
+                given.insert(name, Raw::Null);
+            }
+        }
     }
     given
 }
@@ -58,7 +65,7 @@ fn json(text: &[u8]) -> Result<Given, Failure> {
     let mut given = Given::new();
     for (name, value) in object {
         let raw = match value {
-            Value::Null => continue,
+            Value::Null => Raw::Null,
             Value::Array(items) => items
                 .iter()
                 .map(scalar)
@@ -109,6 +116,7 @@ pub(crate) fn masked(given: &Given) -> BTreeMap<String, String> {
                 Raw::Text(text) => text.clone(),
                 Raw::List(items) => items.join(","),
                 Raw::Object => "{…}".to_owned(),
+                Raw::Null => String::new(),
             };
             (name.clone(), text)
         })
@@ -133,6 +141,15 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_was_not_encoded_ends_at_its_equals_sign_and_a_bare_key_has_none() {
+        let given = form("net0=virtio,bridge=vmbr0&a=&b&c=x%3Dy");
+        assert_eq!(given["net0"], text("virtio,bridge"));
+        assert_eq!(given["a"], text(""));
+        assert_eq!(given["b"], Raw::Null);
+        assert_eq!(given["c"], text("x=y"));
+    }
+
+    #[test]
     fn json_scalars_are_read_as_perl_sees_them() {
         let given = read(
             None,
@@ -142,7 +159,7 @@ mod tests {
         .unwrap();
         assert_eq!(given["a"], text("1"));
         assert_eq!(given["b"], text("5"));
-        assert!(!given.contains_key("c"));
+        assert_eq!(given["c"], Raw::Null);
         assert_eq!(given["d"], Raw::Object);
         assert!(read(None, Some("application/json"), b"[").is_err());
     }

@@ -17,6 +17,7 @@ use hyper::ext::ReasonPhrase;
 use serde_json::{Map, Value};
 
 use super::compression;
+use super::credentials::Credentials;
 use super::params::{self, Given};
 use crate::api::{self, Allow, Call, Endpoint, Reply};
 use crate::console::{self, socket};
@@ -224,11 +225,10 @@ async fn decide(
         (asked.method.as_str(), rest),
         ("GET", "/access/domains") | ("GET" | "POST", "/access/ticket") | ("POST", "/access/vncticket")
     );
-    let token = token_header(asked);
-    let cookie = cookie(asked);
-    let by_token = cookie.is_none() && token.is_some();
+    let credentials = Credentials::of(asked.header("cookie"), asked.header("authorization"));
+    let by_token = matches!(credentials, Some(Credentials::Token(_)));
     if !open {
-        *user = Some(authenticate(sim, asked, cookie, token, unsafe_method)?);
+        *user = Some(authenticate(sim, asked, credentials, unsafe_method)?);
     }
     if ["GET", "DELETE"].contains(&asked.method.as_str()) && !asked.body.is_empty() {
         return Err(Failure::bare(
@@ -285,64 +285,37 @@ async fn decide(
     }
 }
 
-/// The value of an API token's header: `PVEAPIToken=…` or `PVEAPIToken …`.
-fn token_header(asked: &Asked) -> Option<String> {
-    let text = asked.header("authorization")?;
-    let value = text
-        .strip_prefix("PVEAPIToken=")
-        .or_else(|| text.strip_prefix("PVEAPIToken "))?;
-    Some(
-        percent_encoding::percent_decode_str(value)
-            .decode_utf8_lossy()
-            .into_owned(),
-    )
-}
-
-fn cookie(asked: &Asked) -> Option<String> {
-    let all = asked.header("cookie")?;
-    let value = all
-        .split(';')
-        .find_map(|pair| pair.trim().strip_prefix("PVEAuthCookie="))?;
-    Some(
-        percent_encoding::percent_decode_str(value)
-            .decode_utf8_lossy()
-            .into_owned(),
-    )
-}
-
 fn authenticate(
     sim: &Simulation,
     asked: &Asked,
-    cookie: Option<String>,
-    token: Option<String>,
+    credentials: Option<Credentials>,
     unsafe_method: bool,
 ) -> Result<String, Failure> {
     let now = sim.clock.seconds();
     let world = sim.world();
     let failed = || Failure::bare(401, "Authentication failed!");
-    if let Some(ticket) = cookie {
-        let user = match world.access.read_ticket(&ticket, now) {
-            Some(Ticket::Of(user)) => user,
-            Some(Ticket::Half) => return Err(Failure::bare(401, "No ticket")),
-            None => return Err(failed()),
-        };
-        let csrf = asked.header("csrfpreventiontoken").unwrap_or_default();
-        if unsafe_method && !world.access.csrf_valid(csrf, &user, now) {
-            return Err(Failure::bare(401, "Permission denied - invalid csrf token"));
-        }
-        return Ok(user);
+    let ticket = match credentials {
+        Some(Credentials::Ticket(ticket)) => ticket,
+        Some(Credentials::Token(token)) => return world.access.token(&token).ok_or_else(failed),
+        None => return Err(Failure::bare(401, "No ticket")),
+    };
+    let user = match world.access.read_ticket(&ticket, now) {
+        Some(Ticket::Of(user)) => user,
+        Some(Ticket::Half) => return Err(Failure::bare(401, "No ticket")),
+        None => return Err(failed()),
+    };
+    let csrf = asked.header("csrfpreventiontoken").unwrap_or_default();
+    if unsafe_method && !world.access.csrf_valid(csrf, &user, now) {
+        return Err(Failure::bare(401, "Permission denied - invalid csrf token"));
     }
-    match token {
-        Some(token) => world.access.token(&token).ok_or_else(failed),
-        None => Err(Failure::bare(401, "No ticket")),
-    }
+    Ok(user)
 }
 
 fn contradictions(given: &Given, values: &BTreeMap<String, String>) -> Result<(), Failure> {
     for (name, value) in values {
         if given
             .get(name)
-            .is_some_and(|raw| *raw != Raw::Text(value.clone()))
+            .is_some_and(|raw| *raw != Raw::Null && *raw != Raw::Text(value.clone()))
         {
             let text = "duplicate parameter (already defined in URI) with conflicting values!";
             return Err(Failure::parameter(name, text));

@@ -63,8 +63,10 @@ pub(crate) fn dns_name(_: &str, text: &str) -> Checked {
 
 /// A storage's name.
 pub(crate) fn storage_id(_: &str, text: &str) -> Checked {
-    let good = text.len() >= 2
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+    if text.len() < 2 {
+        return Err(format!("storage ID '{text}' cannot be shorter than 2 characters"));
+    }
+    let good = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
         && text
             .bytes()
@@ -84,10 +86,13 @@ pub(crate) fn pool_id(_: &str, text: &str) -> Checked {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
     };
-    if (1..=3).contains(&text.split('/').count()) && text.split('/').all(is_name) {
+    if text.split('/').count() > 3 {
+        return Err(format!("pool name '{text}' nested too deeply (max levels = 3)"));
+    }
+    if text.split('/').all(is_name) {
         Ok(())
     } else {
-        Err(format!("value does not look like a valid pool name: {text}"))
+        Err(format!("pool name '{text}' contains invalid characters"))
     }
 }
 
@@ -96,6 +101,32 @@ pub(crate) fn volume_id(name: &str, text: &str) -> Checked {
     match text.split_once(':') {
         Some((storage, volume)) if storage_id(name, storage).is_ok() && !volume.is_empty() => Ok(()),
         _ => Err(format!("unable to parse volume ID '{text}'")),
+    }
+}
+
+/// What a drive holds: a volume, a path, `none`, or `cdrom` for the host's own drive.
+pub(crate) fn volume(name: &str, text: &str) -> Checked {
+    if text == "none" || text == "cdrom" || text.starts_with('/') {
+        return Ok(());
+    }
+    volume_id(name, text)
+}
+
+/// A mail address, or the name of a user of the host.
+pub(crate) fn mail_or_user(_: &str, text: &str) -> Checked {
+    let is_name = |text: &str, others: &str| {
+        text.split('.').all(|part| {
+            !part.is_empty()
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+        })
+    };
+    let (user, host) = text.split_once('@').unwrap_or((text, "localhost"));
+    if is_name(user, "_+-~") && is_name(host, "-") {
+        Ok(())
+    } else {
+        Err("value does not look like a valid email address or user name".to_owned())
     }
 }
 
@@ -256,7 +287,7 @@ pub(crate) fn hotplug(_: &str, text: &str) -> Checked {
     if text == "1" || text == "0" || items(text).all(|item| known.contains(&item)) {
         Ok(())
     } else {
-        Err(format!("unable to parse hotplug option '{text}'"))
+        Err(format!("invalid hotplug feature '{text}'"))
     }
 }
 

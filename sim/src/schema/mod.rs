@@ -24,6 +24,8 @@ pub(crate) enum Raw {
     List(Vec<String>),
     /// A JSON object, which no parameter takes.
     Object,
+    /// A form key without `=`, or JSON's null: as good as left out where the parameter is known.
+    Null,
 }
 
 /// The type of a value.
@@ -217,6 +219,7 @@ impl Property {
             Raw::List(items) if self.array => items.join("\0"),
             Raw::List(_) => return Err(format!("type check ('{}') failed - got ARRAY", self.kind.name())),
             Raw::Object => return Err(format!("type check ('{}') failed - got HASH", self.kind.name())),
+            Raw::Null => return Err("property is missing and it is not optional".to_owned()),
         };
         self.accept_text(name, &text)?;
         Ok(text)
@@ -351,6 +354,7 @@ pub(crate) fn check<'a>(
                         .to_owned(),
                 );
             }
+            Some(property) if *raw == Raw::Null && property.optional => {}
             Some(property) => {
                 match property.accept(name, raw) {
                     Ok(text) => {

@@ -13,6 +13,7 @@ mod create;
 mod ctl;
 mod faults;
 mod firewall;
+mod habits;
 mod lab;
 mod login;
 mod migration;

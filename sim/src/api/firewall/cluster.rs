@@ -6,6 +6,7 @@ use super::options;
 use super::{DIGEST, references, unmodified, with_digest};
 use crate::api::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
+use crate::schema::property_string::Layout;
 use crate::schema::{Property, format};
 use crate::world::firewall::CLUSTER_OPTIONS;
 use crate::world::firewall::names::{self, MACROS};
@@ -56,29 +57,27 @@ const GROUP: &[Property] = &[
         .no_longer_than(18),
 ];
 
+const RATE_LIMIT: Layout = Layout {
+    default_key: Some("enable"),
+    parts: &[
+        Property::integer("burst").optional().at_least(0),
+        Property::boolean("enable"),
+        Property::text("rate").optional().pattern(is_rate),
+    ],
+    aliases: &[],
+};
+
 /// `1`, `enable=1,burst=5,rate=1/second`…
-fn rate_limit(_: &str, text: &str) -> Result<(), String> {
-    let flag = |value: &str| ["0", "1", "on", "off", "yes", "no", "true", "false"].contains(&value);
-    let rate = |value: &str| {
-        value.split_once('/').is_some_and(|(count, unit)| {
-            count.parse::<u32>().is_ok_and(|n| n > 0) && ["second", "minute", "hour", "day"].contains(&unit)
-        })
-    };
-    for part in text.split(',').filter(|part| !part.is_empty()) {
-        let good = match part.split_once('=') {
-            Some(("enable", value)) => flag(value),
-            Some(("burst", value)) => value.parse::<u32>().is_ok(),
-            Some(("rate", value)) => rate(value),
-            Some(_) => false,
-            None => flag(part),
-        };
-        if !good {
-            return Err(format!(
-                "format error\n{part}: property is not defined in schema or has a wrong value"
-            ));
-        }
-    }
-    Ok(())
+fn rate_limit(name: &str, text: &str) -> Result<(), String> {
+    RATE_LIMIT.parse(name, text).map(drop)
+}
+
+fn is_rate(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(count, unit)| {
+        !count.starts_with('0')
+            && count.parse::<u32>().is_ok()
+            && ["second", "minute", "hour", "day"].contains(&unit)
+    })
 }
 
 fn read(call: &mut Call<'_>) -> Answer {

@@ -100,10 +100,12 @@ fn icmp_type(_: &str, text: &str) -> Result<(), String> {
 }
 
 fn iface(_: &str, text: &str) -> Result<(), String> {
-    let good = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'));
+    let (name, number) = text.split_once([':', '.']).unwrap_or((text, "0"));
+    let good = (2..=21).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit());
     if good {
         Ok(())
     } else {

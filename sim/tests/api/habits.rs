@@ -1,0 +1,128 @@
+//! Habits of clients that others wrote, which PVE bears with or is strict about. Each was met in such a client, or in a
+//! comparison with another simulator, and looked up in PVE's sources.
+
+use serde_json::json;
+
+use crate::lab::Lab;
+
+/// As the Go client of Telmate logs in.
+#[tokio::test]
+async fn a_ticket_may_stand_in_the_header_for_tokens() {
+    let mut lab = Lab::new().await;
+    lab.use_nothing();
+    let form = [("username", "root@pam"), ("password", "demo-root-password")];
+    let data = lab.post("/access/ticket", &form).await.data();
+    let header = format!("PVEAuthCookie={}", data["ticket"].as_str().unwrap());
+    lab.use_token(&header);
+    assert_eq!(lab.get("/version").await.status, 200);
+    // It is still a ticket, not a token: what changes something needs its companion.
+    let refused = lab.post("/nodes/pve1/qemu/102/status/start", &[]).await;
+    assert_eq!(
+        (refused.status, refused.reason.as_str()),
+        (401, "Permission denied - invalid csrf token")
+    );
+    let csrf = data["CSRFPreventionToken"].as_str().unwrap();
+    let request = lab.request(reqwest::Method::POST, "/nodes/pve1/qemu/102/status/start");
+    let started = lab.send(request.header("CSRFPreventionToken", csrf)).await;
+    assert_eq!(started.status, 200, "{}", started.reason);
+}
+
+/// As the modules of Ansible do.
+#[tokio::test]
+async fn a_cloud_init_drive_may_be_asked_for_with_a_format_and_can_be_cloned() {
+    let lab = Lab::new().await;
+    let config = "/nodes/pve1/qemu/102/config";
+    let set = lab.put(config, &[("ide3", "local:cloudinit,format=raw")]).await;
+    assert_eq!(set.status, 200, "{}", set.reason);
+    assert_eq!(
+        lab.config("pve1", 102).await["ide3"],
+        "local:102/vm-102-cloudinit.raw,media=cdrom,size=4M"
+    );
+    let form = [("newid", "500"), ("full", "1")];
+    assert_eq!(lab.run("/nodes/pve1/qemu/102/clone", &form).await, "OK");
+    assert_eq!(
+        lab.config("pve1", 500).await["ide3"],
+        "local:500/vm-500-cloudinit.raw,media=cdrom,size=4M"
+    );
+}
+
+/// As people do with `curl -d`.
+#[tokio::test]
+async fn a_form_value_that_was_not_encoded_loses_what_stands_behind_its_second_equals_sign() {
+    let lab = Lab::new().await;
+    let body = "description=a=b&onboot";
+    let request = lab
+        .request(reqwest::Method::PUT, "/nodes/pve1/qemu/102/config")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body);
+    assert_eq!(lab.send(request).await.status, 200);
+    let config = lab.config("pve1", 102).await;
+    assert_eq!(config["description"], "a");
+    assert_eq!(config.get("onboot"), None, "a key without a value is left out");
+}
+
+#[tokio::test]
+async fn null_is_as_good_as_left_out_for_what_is_known_and_refused_for_the_rest() {
+    let lab = Lab::new().await;
+    let post = |body: serde_json::Value| {
+        lab.request(reqwest::Method::POST, "/nodes/pve1/qemu/100/snapshot")
+            .header("content-type", "application/json")
+            .body(body.to_string())
+    };
+    let unknown = lab
+        .send(post(json!({ "snapname": "first", "colour": null })))
+        .await;
+    assert_eq!(unknown.status, 400);
+    assert!(unknown.error("colour").contains("not defined in schema"));
+    let missing = lab.send(post(json!({ "snapname": null }))).await;
+    assert_eq!(
+        missing.error("snapname"),
+        "property is missing and it is not optional"
+    );
+    let taken = lab
+        .send(post(json!({ "snapname": "first", "description": null })))
+        .await;
+    assert_eq!(taken.status, 200, "{}", taken.reason);
+}
+
+/// What two simulators answered differently to; the sources say who is right.
+#[tokio::test]
+async fn malformed_devices_are_refused_in_pves_words() {
+    let mut lab = Lab::new().await;
+    lab.root().await;
+    for (key, value, text) in [
+        (
+            "scsi1",
+            "rubbish",
+            "invalid format - format error\nscsi1.file: invalid format - unable to parse volume ID 'rubbish'",
+        ),
+        (
+            "hotplug",
+            "disk,fan",
+            "invalid format - invalid hotplug feature 'fan'",
+        ),
+        ("parallel0", "/dev/lp0", "value does not match the regex pattern"),
+        (
+            "machine",
+            "pc-q35",
+            "invalid format - format error\nmachine.type: value does not match the regex pattern",
+        ),
+        (
+            "rng0",
+            "/dev/zero",
+            "invalid format - format error\nrng0.source: value '/dev/zero' does not have a value in the enumeration \
+             '/dev/urandom, /dev/random, /dev/hwrng'",
+        ),
+    ] {
+        let refused = lab.put("/nodes/pve1/qemu/102/config", &[(key, value)]).await;
+        assert_eq!(refused.status, 400, "{key}");
+        assert_eq!(refused.error(key).trim_end(), text);
+    }
+    let mail = [("vmid", "102"), ("mailto", "root,nobody at home!")];
+    let refused = lab.post("/nodes/pve1/vzdump", &mail).await;
+    assert!(
+        refused
+            .error("mailto")
+            .contains("does not look like a valid email address")
+    );
+}

@@ -262,16 +262,8 @@ impl Vm {
 
     /// QEMU begins.
     pub(crate) fn begin_run(&mut self, now: f64, pid: u32) {
-        self.apply_pending();
-        self.make_seed();
-        self.guest.forget();
-        self.run = Some(Run {
-            since: now,
-            pid,
-            paused: false,
-            prelaunch: false,
-        });
-        self.open_span(now);
+        self.begin_prelaunch(now, pid);
+        self.set_paused(false, now);
     }
 
     /// QEMU begins, the guest does not.

@@ -38,26 +38,32 @@ fn value(header: &str, key: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn ticket(text: &str) -> Option<Credentials> {
-        Some(Credentials::Ticket(text.to_owned()))
+    fn ticket(text: &str) -> Credentials {
+        Credentials::Ticket(text.to_owned())
     }
 
     #[test]
     fn a_ticket_is_found_in_both_headers_and_decoded() {
         let cookie = "lang=en; PVEAuthCookie=PVE%3Aa%40pve; x=1";
-        assert_eq!(Credentials::of(Some(cookie), None), ticket("PVE:a@pve"));
+        assert_eq!(Credentials::of(Some(cookie), None), Some(ticket("PVE:a@pve")));
         for header in [
             "PVEAuthCookie=PVE:a@pve:1::x+/=",
             "PVEAuthCookie PVE:a@pve:1::x+/=",
         ] {
-            assert_eq!(Credentials::of(None, Some(header)), ticket("PVE:a@pve:1::x+/="));
+            assert_eq!(
+                Credentials::of(None, Some(header)),
+                Some(ticket("PVE:a@pve:1::x+/="))
+            );
         }
     }
 
     #[test]
     fn a_ticket_wins_over_a_token_unless_it_is_empty() {
         let token = "PVEAPIToken=a@pve!b=c";
-        assert_eq!(Credentials::of(Some("PVEAuthCookie=x"), Some(token)), ticket("x"));
+        assert_eq!(
+            Credentials::of(Some("PVEAuthCookie=x"), Some(token)),
+            Some(ticket("x"))
+        );
         let by_token = Some(Credentials::Token("a@pve!b=c".to_owned()));
         assert_eq!(Credentials::of(Some("PVEAuthCookie="), Some(token)), by_token);
         assert_eq!(Credentials::of(None, Some("Basic YQ==")), None);

@@ -39,8 +39,23 @@ pub(super) const ROUTES: &[Endpoint] = &[
         takes: Takes::WithConfig(POST),
         ..Endpoint::on_node("POST", "/nodes/{node}/qemu/{vmid}/config", CHANGE, &[], post)
     },
+    Endpoint {
+        flock: true,
+        ..Endpoint::on_node(
+            "PUT",
+            "/nodes/{node}/qemu/{vmid}/unlink",
+            Allow::On("/vms/{vmid}", &["VM.Config.Disk"]),
+            UNLINK,
+            unlink,
+        )
+    },
 ];
 
+/// Disks to take from a VM.
+const UNLINK: &[Property] = &[
+    Property::text("idlist").list_of(format::config_id),
+    Property::boolean("force").optional(),
+];
 const READ: &[Property] = &[
     Property::boolean("current").optional(),
     Property::text("snapshot")
@@ -108,6 +123,12 @@ fn pending(call: &mut Call<'_>) -> Answer {
     let mut list = list.collect::<Vec<_>>();
     list.push(json!({ "key": "digest", "value": vm.digest() }));
     Ok(Value::from(list).into())
+}
+
+/// The same as `delete` of `PUT …/config`.
+fn unlink(call: &mut Call<'_>) -> Answer {
+    call.params = call.params.renamed("idlist", "delete");
+    put(call)
 }
 
 fn put(call: &mut Call<'_>) -> Answer {

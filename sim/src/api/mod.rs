@@ -22,6 +22,8 @@ mod create;
 mod destroy;
 mod disks;
 mod firewall;
+mod ha;
+mod jobs;
 mod login;
 mod nodes;
 mod power;
@@ -272,6 +274,8 @@ const AREAS: &[&[Endpoint]] = &[
     create::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,
+    ha::ROUTES,
+    jobs::ROUTES,
     login::ROUTES,
     nodes::ROUTES,
     power::ROUTES,

@@ -7,6 +7,7 @@ use super::network::Network;
 use super::{keys, size_text, stored};
 use crate::failure::Failure;
 use crate::world::World;
+use crate::world::storage::StorageKind;
 use crate::world::volumes::Wish;
 
 /// The value as it will be stored: new volumes made, MAC addresses chosen, passwords hashed.
@@ -94,11 +95,11 @@ fn placed(
     let storage = world.usable_storage(id, node)?;
     let wish = match asked(rest) {
         Asked::Volume => {
-            if before.is_none_or(|old| old.file() != file) {
-                let Some(volume) = storage.volumes_on(node).find(|volume| volume.volid == file) else {
-                    return Err(Failure::died(format!("volume {file} does not exist")));
-                };
-                drive.set("size", size_text(volume.size));
+            let volume = storage.volumes_on(node).find(|volume| volume.volid == file);
+            match volume {
+                Some(volume) => drive.set("size", size_text(volume.size)),
+                None if before.is_some_and(|old| old.file() == file) => {}
+                None => return Err(Failure::died(format!("volume {file} does not exist"))),
             }
             return Ok(drive);
         }
@@ -133,6 +134,7 @@ fn placed(
                     volume.size
                 }
             };
+            let size = fixed_size(key, &drive, storage.kind).unwrap_or(size);
             Wish {
                 format: drive.get("format"),
                 ..Wish::new(id, vmid, size)
@@ -146,6 +148,23 @@ fn placed(
     drive.unset("format");
     drive.unset("import-from");
     Ok(drive)
+}
+
+/// The bytes that a drive has whatever was asked for: UEFI's variables and the state of a TPM, rounded up to what the
+/// storage can make.
+fn fixed_size(key: &str, drive: &Drive, storage: StorageKind) -> Option<u64> {
+    let size: u64 = match key {
+        "efidisk0" if drive.get("efitype") == Some("4m") => 528 << 10,
+        "efidisk0" => 128 << 10,
+        "tpmstate0" => 4 << 20,
+        _ => return None,
+    };
+    let step = match storage {
+        StorageKind::Lvm | StorageKind::LvmThin => 4 << 20,
+        StorageKind::Zfs | StorageKind::Rbd => 1 << 20,
+        StorageKind::Dir | StorageKind::Nfs | StorageKind::Pbs => 1,
+    };
+    Some(size.next_multiple_of(step))
 }
 
 /// A stand-in for crypt(3): of the same form, not reversible, not the password.

@@ -86,13 +86,10 @@ pub(crate) fn pool_id(_: &str, text: &str) -> Checked {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
     };
-    if text.split('/').count() > 3 {
-        return Err(format!("pool name '{text}' nested too deeply (max levels = 3)"));
-    }
-    if text.split('/').all(is_name) {
+    if (1..=3).contains(&text.split('/').count()) && text.split('/').all(is_name) {
         Ok(())
     } else {
-        Err(format!("pool name '{text}' contains invalid characters"))
+        Err(format!("value does not look like a valid pool name: {text}"))
     }
 }
 

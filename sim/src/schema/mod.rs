@@ -325,6 +325,15 @@ impl Params {
         Self(rest)
     }
 
+    /// The same with one under another name.
+    pub(crate) fn renamed(&self, before: &str, after: &str) -> Self {
+        let mut all = self.0.clone();
+        if let Some(value) = all.remove(before) {
+            all.insert(after.to_owned(), value);
+        }
+        Self(all)
+    }
+
     /// All of them, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))

@@ -65,7 +65,13 @@ async fn attempt(worker: &Worker, vmid: u32, new: New) -> Outcome {
         let vm = world.vm_mut(&node, vmid)?;
         if !vm.config.contains_key("boot") {
             let order = default_boot_order(vm.config.keys());
-            vm.config.insert("boot".to_owned(), format!("order={order}"));
+            // A file with nothing behind the colon is read as one blank.
+            let boot = if order.is_empty() {
+                " ".to_owned()
+            } else {
+                format!("order={order}")
+            };
+            vm.config.insert("boot".to_owned(), boot);
         }
         let drives = vm.drives().filter(|(_, drive)| !drive.is_cdrom());
         let lines = drives

@@ -1,5 +1,7 @@
 //! What high availability wants of the VMs it manages. `work::ha` acts on it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The state a managed VM shall be in.
@@ -13,12 +15,14 @@ pub enum Wanted {
 }
 
 /// A managed VM.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Managed {
     /// The state it shall be in.
     pub(crate) wanted: Wanted,
     /// For a VM that shall be off: how long the guest may take, in seconds; 0 stops it hard.
     pub(crate) patience: Option<f64>,
+    /// What else was said of it, by name, as it is shown.
+    pub(crate) settings: BTreeMap<String, String>,
     /// Since when its node is away, in seconds since the epoch.
     pub(crate) lost: Option<f64>,
 }
@@ -29,6 +33,7 @@ impl Managed {
         Self {
             wanted,
             patience: None,
+            settings: BTreeMap::new(),
             lost: None,
         }
     }

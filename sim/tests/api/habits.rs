@@ -126,3 +126,76 @@ async fn malformed_devices_are_refused_in_pves_words() {
             .contains("does not look like a valid email address")
     );
 }
+
+#[tokio::test]
+async fn a_vm_that_can_boot_from_nothing_has_a_blank_for_its_boot_order() {
+    let lab = Lab::new().await;
+    let made = lab
+        .run("/nodes/pve1/qemu", &[("vmid", "500"), ("name", "bare")])
+        .await;
+    assert_eq!(made, "OK");
+    assert_eq!(lab.config("pve1", 500).await["boot"], " ");
+}
+
+#[tokio::test]
+async fn the_disks_of_firmware_have_their_own_size_whatever_is_asked_for() {
+    let lab = Lab::new().await;
+    let config = "/nodes/pve1/qemu/102/config";
+    let form = [
+        ("efidisk0", "local-lvm:1,efitype=4m"),
+        ("tpmstate0", "local-lvm:1,version=v2.0"),
+    ];
+    assert_eq!(lab.put(config, &form).await.status, 200);
+    let set = lab.config("pve1", 102).await;
+    assert!(set["efidisk0"].as_str().unwrap().ends_with(",size=4M"), "{set}");
+    assert!(set["tpmstate0"].as_str().unwrap().contains(",size=4M"), "{set}");
+    lab.put(config, &[("delete", "efidisk0")]).await;
+    assert_eq!(
+        lab.put(config, &[("efidisk0", "local:1,efitype=4m")])
+            .await
+            .status,
+        200
+    );
+    let set = lab.config("pve1", 102).await;
+    assert!(set["efidisk0"].as_str().unwrap().ends_with(",size=528K"), "{set}");
+}
+
+/// As the modules of Ansible do.
+#[tokio::test]
+async fn a_drive_that_is_set_without_its_size_keeps_it() {
+    let lab = Lab::new().await;
+    let set = [("scsi0", "local-lvm:vm-102-disk-0,iops=100")];
+    assert_eq!(lab.put("/nodes/pve1/qemu/102/config", &set).await.status, 200);
+    assert_eq!(
+        lab.config("pve1", 102).await["scsi0"],
+        "local-lvm:vm-102-disk-0,iops=100,size=20G"
+    );
+}
+
+/// As the modules of Ansible do.
+#[tokio::test]
+async fn disks_are_unlinked_by_a_call_of_their_own_and_freed_when_forced() {
+    let lab = Lab::new().await;
+    let unlink = "/nodes/pve1/qemu/102/unlink";
+    assert!(
+        lab.put(unlink, &[])
+            .await
+            .error("idlist")
+            .contains("not optional")
+    );
+    assert_eq!(lab.put(unlink, &[("idlist", "scsi0")]).await.status, 200);
+    let config = lab.config("pve1", 102).await;
+    assert_eq!(config["unused0"], "local-lvm:vm-102-disk-0");
+    assert_eq!(config.get("scsi0"), None);
+    let form = [("idlist", "unused0"), ("force", "1")];
+    assert_eq!(lab.put(unlink, &form).await.status, 200);
+    assert_eq!(lab.config("pve1", 102).await.get("unused0"), None);
+}
+
+#[tokio::test]
+async fn there_are_no_backup_jobs() {
+    let mut lab = Lab::new().await;
+    assert_eq!(lab.get("/cluster/backup").await.status, 403);
+    lab.root().await;
+    assert!(lab.list("/cluster/backup").await.is_empty());
+}

@@ -13,6 +13,7 @@ mod create;
 mod ctl;
 mod faults;
 mod firewall;
+mod ha;
 mod habits;
 mod lab;
 mod login;

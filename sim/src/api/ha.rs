@@ -74,13 +74,11 @@ fn service(call: &Call<'_>) -> Result<(String, Option<u32>), Failure> {
     if sid.contains(':') {
         return Ok((sid.to_owned(), vmid.filter(|_| sid.starts_with("vm:"))));
     }
-    match vmid.filter(|vmid| call.world.vms.contains_key(vmid)) {
-        Some(vmid) => Ok((format!("vm:{vmid}"), Some(vmid))),
-        None => {
-            let text = format!("unable to detect SID from VMID - VM/CT {sid} does not exist");
-            Err(Failure::died(text))
-        }
-    }
+    let Some(vmid) = vmid.filter(|vmid| call.world.vms.contains_key(vmid)) else {
+        let text = format!("unable to detect SID from VMID - VM/CT {sid} does not exist");
+        return Err(Failure::died(text));
+    };
+    Ok((format!("vm:{vmid}"), Some(vmid)))
 }
 
 /// The digest of the file with all resources.

@@ -123,6 +123,8 @@ pub(crate) fn check_special(name: &str, text: &str) -> Result<(), String> {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Drive {
     parts: Parts,
+    /// Whether it is UEFI's, a TPM's or an unused one, which have parts of their own.
+    special: bool,
 }
 
 impl Drive {
@@ -152,7 +154,7 @@ impl Drive {
                 }
             }
         }
-        let drive = Self { parts };
+        let drive = Self { parts, special };
         let family = key.trim_end_matches(|c: char| c.is_ascii_digit());
         if drive.is_cdrom()
             && (family == "virtio"
@@ -169,11 +171,7 @@ impl Drive {
     pub(crate) fn print(&self) -> String {
         let mut parts = self.parts.clone();
         parts.remove("import-from");
-        let layout = if parts.contains_key("efitype") {
-            &SPECIAL_LAYOUT
-        } else {
-            &LAYOUT
-        };
+        let layout = if self.special { &SPECIAL_LAYOUT } else { &LAYOUT };
         layout.print(&parts)
     }
 

@@ -47,6 +47,7 @@ pub(crate) fn apply(
         shelve_pending(vm, key);
         vm.pending_delete.remove(key);
     }
+    shorten_boot_order(vm, &change.delete);
     for key in &change.delete {
         shelve_pending(vm, key);
         if let Some(text) = vm.config.get(key).cloned() {
@@ -222,6 +223,27 @@ pub(crate) fn add_unused(config: &mut Section, volid: &str) {
             .find(|key| !config.contains_key(key))
     {
         config.insert(key, volid.to_owned());
+    }
+}
+
+/// Devices that go away leave an explicit boot order, which waits like any other change of it.
+fn shorten_boot_order(vm: &mut Vm, gone: &[String]) {
+    let Some(order) = vm.get("boot").and_then(|boot| boot.strip_prefix("order=")) else {
+        return;
+    };
+    let stays = |device: &&str| !gone.iter().any(|key| key == device);
+    let rest = order.split(';').filter(stays).collect::<Vec<_>>().join(";");
+    if rest != order {
+        vm.pending.insert("boot".to_owned(), boot_text(&rest));
+    }
+}
+
+/// A boot order as it is shown: of none there is a blank, as a file with nothing behind the colon is read.
+pub(crate) fn boot_text(order: &str) -> String {
+    if order.is_empty() {
+        " ".to_owned()
+    } else {
+        format!("order={order}")
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::power::start;
 use super::{Broken, Outcome, Worker, copy, fork};
 use crate::config::change::Change;
-use crate::config::keys;
+use crate::config::drive::Drive;
 use crate::config::update::apply;
+use crate::config::update::boot_text;
+use crate::config::{Section, keys};
 use crate::world::counters::Effect;
 use crate::world::ha::{Managed, Wanted};
 
@@ -64,14 +66,8 @@ async fn attempt(worker: &Worker, vmid: u32, new: New) -> Outcome {
         apply(&mut world, &node, vmid, &change, seconds).map_err(|failure| Broken(failure.task_text()))?;
         let vm = world.vm_mut(&node, vmid)?;
         if !vm.config.contains_key("boot") {
-            let order = default_boot_order(vm.config.keys());
-            // A file with nothing behind the colon is read as one blank.
-            let boot = if order.is_empty() {
-                " ".to_owned()
-            } else {
-                format!("order={order}")
-            };
-            vm.config.insert("boot".to_owned(), boot);
+            let order = default_boot_order(&vm.config);
+            vm.config.insert("boot".to_owned(), boot_text(&order));
         }
         let drives = vm.drives().filter(|(_, drive)| !drive.is_cdrom());
         let lines = drives
@@ -97,15 +93,18 @@ async fn attempt(worker: &Worker, vmid: u32, new: New) -> Outcome {
     Ok(())
 }
 
-/// The first disk, the CD drives, the network devices, as PVE orders them when nobody says otherwise.
-fn default_boot_order<'a>(all: impl Iterator<Item = &'a String> + Clone) -> String {
-    let disk = all.clone().find(|key| keys::is_drive(key) && *key != "ide2");
-    let rest = all.filter(|key| {
-        key.as_str() == "ide2" || key.strip_prefix("net").is_some_and(|n| n.parse::<u8>().is_ok())
-    });
-    disk.into_iter()
-        .chain(rest)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(";")
+/// The first disk, the first CD drive, the first network device, as PVE orders them when nobody says otherwise.
+fn default_boot_order(config: &Section) -> String {
+    let drives = keys::DISKS.iter().filter(|key| keys::is_drive(key));
+    let drives = drives.filter_map(|key| Some((*key, Drive::parse(key, config.get(*key)?)?)));
+    let (mut disk, mut cdrom) = (None, None);
+    for (key, drive) in drives {
+        let place = if drive.is_cdrom() { &mut cdrom } else { &mut disk };
+        place.get_or_insert(key.to_owned());
+    }
+    let network = (0..32)
+        .map(|n| format!("net{n}"))
+        .find(|key| config.contains_key(key));
+    let devices = disk.into_iter().chain(cdrom).chain(network);
+    devices.collect::<Vec<_>>().join(";")
 }

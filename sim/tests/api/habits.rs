@@ -137,6 +137,28 @@ async fn a_vm_that_can_boot_from_nothing_has_a_blank_for_its_boot_order() {
     assert_eq!(lab.config("pve1", 500).await["boot"], " ");
 }
 
+/// As the tests of Telmate's client expect.
+#[tokio::test]
+async fn the_first_disk_cd_and_network_device_boot_and_leave_the_order_when_they_go() {
+    let lab = Lab::new().await;
+    let form = [
+        ("vmid", "500"),
+        ("ide0", "none,media=cdrom"),
+        ("ide1", "local-lvm:1"),
+        ("sata0", "none,media=cdrom"),
+        ("virtio0", "local-lvm:1"),
+        ("net1", "virtio,bridge=vmbr0"),
+        ("net2", "virtio,bridge=vmbr0"),
+    ];
+    assert_eq!(lab.run("/nodes/pve1/qemu", &form).await, "OK");
+    assert_eq!(lab.config("pve1", 500).await["boot"], "order=ide1;ide0;net1");
+    let config = "/nodes/pve1/qemu/500/config";
+    assert_eq!(lab.put(config, &[("delete", "ide1,net2")]).await.status, 200);
+    assert_eq!(lab.config("pve1", 500).await["boot"], "order=ide0;net1");
+    assert_eq!(lab.put(config, &[("delete", "ide0,net1")]).await.status, 200);
+    assert_eq!(lab.config("pve1", 500).await["boot"], " ");
+}
+
 #[tokio::test]
 async fn the_disks_of_firmware_have_their_own_size_whatever_is_asked_for() {
     let lab = Lab::new().await;
@@ -147,8 +169,8 @@ async fn the_disks_of_firmware_have_their_own_size_whatever_is_asked_for() {
     ];
     assert_eq!(lab.put(config, &form).await.status, 200);
     let set = lab.config("pve1", 102).await;
-    assert!(set["efidisk0"].as_str().unwrap().ends_with(",size=4M"), "{set}");
-    assert!(set["tpmstate0"].as_str().unwrap().contains(",size=4M"), "{set}");
+    assert_eq!(set["efidisk0"], "local-lvm:vm-102-disk-1,efitype=4m,size=4M");
+    assert_eq!(set["tpmstate0"], "local-lvm:vm-102-disk-2,size=4M,version=v2.0");
     lab.put(config, &[("delete", "efidisk0")]).await;
     assert_eq!(
         lab.put(config, &[("efidisk0", "local:1,efitype=4m")])

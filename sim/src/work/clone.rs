@@ -233,14 +233,7 @@ async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy, met: &mut bool) -> 
     let node = worker.node().to_owned();
     let now = worker.sim.clock.seconds();
     let name = format!("vm-{}-cloudinit", plan.newid);
-    let held = worker
-        .world()
-        .faults
-        .cfs_lock(&format!("storage-{}", copy.storage));
-    if let Some(text) = held {
-        worker.pause(10.0).await?;
-        return Err(text.into());
-    }
+    worker.storage_lock(&copy.storage).await?;
     let (volid, size) = {
         let mut world = worker.world();
         let own = world.volume(&node, file);

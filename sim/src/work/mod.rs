@@ -179,16 +179,10 @@ impl Worker {
         }
     }
 
-    /// Takes the cluster-wide lock on a storage for a moment, if the storage is one that nodes share.
+    /// Takes the lock on a storage for a moment.
     pub(crate) async fn storage_lock(&self, id: &str) -> Outcome {
-        let refusal = {
-            let mut world = self.world();
-            let shared = world.storages.get(id).is_some_and(|storage| storage.shared);
-            shared
-                .then(|| world.faults.cfs_lock(&format!("storage-{id}")))
-                .flatten()
-        };
-        let Some(text) = refusal else { return Ok(()) };
+        let had = self.world().storage_lock(id);
+        let Err(text) = had else { return Ok(()) };
         self.pause(10.0).await?;
         Err(Broken(text))
     }

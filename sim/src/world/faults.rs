@@ -64,7 +64,8 @@ pub enum Fault {
         times: Option<u32>,
     },
     /// A cluster-wide lock is not to be had: who wants it waits ten seconds (scaled) and gets
-    /// `cfs-lock 'NAME' error: …`.
+    /// `cfs-lock 'NAME' error: …`. The lock on a storage that nodes do not share is a file on the node, and the text
+    /// names that.
     HoldCfsLock {
         /// The lock, such as `firewall-vm-100` or `storage-local`.
         lock: String,

@@ -22,6 +22,18 @@ impl World {
         Ok(storage)
     }
 
+    /// Takes the lock on a storage for a moment, as whatever makes, frees or links volumes does; PVE's refusal while a
+    /// fault holds it. Nodes that share a storage lock it in the cluster; else it is a file on the node.
+    pub(crate) fn storage_lock(&mut self, id: &str) -> Result<(), String> {
+        let Some(text) = self.faults.cfs_lock(&format!("storage-{id}")) else {
+            return Ok(());
+        };
+        match self.storages.get(id) {
+            Some(storage) if !storage.shared => Err(storage.lock_text()),
+            _ => Err(text),
+        }
+    }
+
     /// A volume as a node sees it.
     pub(crate) fn volume(&self, node: &str, volid: &str) -> Option<&Volume> {
         let storage = self.storages.get(volid.split_once(':')?.0)?;
@@ -65,6 +77,9 @@ impl World {
                 .find(|name| !taken(name))
                 .ok_or_else(|| format!("unable to allocate an image name for VM {vmid} in storage '{id}'"))?,
         };
+        if !wish.replaces && self.faults.storage_is_full(id) {
+            return Err(storage.full_text(&format!("{folder}{name}{ending}"), wish.size));
+        }
         let volid = format!("{id}:{folder}{name}{ending}");
         let volume = Volume {
             volid: volid.clone(),
@@ -129,6 +144,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) format: Option<&'a str>,
     /// The volume that it shall be a linked clone of.
     pub(crate) base: Option<&'a str>,
+    /// Whether it gets the room of a disk that was freed for it, so that it can be made on a full storage.
+    pub(crate) replaces: bool,
 }
 
 impl<'a> Wish<'a> {
@@ -141,6 +158,7 @@ impl<'a> Wish<'a> {
             name: None,
             format: None,
             base: None,
+            replaces: false,
         }
     }
 }

@@ -276,11 +276,14 @@ impl Error {
             // 595: the endpoint could not connect to the node, so nothing was passed on.
             Self::NodeUnreachable { code, .. } => *code != 595,
             Self::Transport { .. } | Self::Timeout { .. } | Self::Malformed { .. } => true,
+            // What a running VM does not take waits, and the other keys of the same call are changed already.
+            Self::Parameters { errors, .. } => {
+                errors.values().any(|text| text.starts_with("hotplug problem"))
+            }
             // `got timeout` is what waiting for QEMU or the agent ends with: the command was given.
             Self::Refused { reason, .. } => matches!(reason, Reason::Timeout | Reason::WorkerLost),
             Self::Unauthorized { .. }
             | Self::PermissionDenied { .. }
-            | Self::Parameters { .. }
             | Self::VmUnknown { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
@@ -371,6 +374,17 @@ mod tests {
         assert!(!refused(Reason::Other).may_have_happened());
         assert!(refused(Reason::Timeout).may_have_happened());
         assert!(refused(Reason::WorkerLost).may_have_happened());
+    }
+
+    #[test]
+    fn wrong_parameters_did_nothing_but_a_device_that_is_not_taken_leaves_the_others_changed() {
+        let parameters = |text: &str| Error::Parameters {
+            target: target(),
+            errors: BTreeMap::from([("net0".to_owned(), text.to_owned())]),
+            text: "Parameter verification failed.".to_owned(),
+        };
+        assert!(!parameters("invalid format").may_have_happened());
+        assert!(parameters("hotplug problem - device busy").may_have_happened());
     }
 
     #[test]

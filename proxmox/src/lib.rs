@@ -75,7 +75,7 @@ pub use error::{Cause, ConfigError, Error, Target};
 pub use id::{InvalidId, NodeName, SnapshotName, StorageId, VmId, VolumeId};
 pub use notes::{InvalidNotes, Notes};
 pub use observe::{NoObserver, Observer, Outcome};
-pub use progress::{BackupFailure, TaskProgress};
+pub use progress::{BackupFailure, RestoreFailure, TaskProgress};
 pub use reason::{Lock, Reason};
 pub use secret::Secret;
 pub use upid::Upid;

@@ -16,7 +16,7 @@ mod wrong;
 
 use std::fmt;
 
-use portico_proxmox::{BackupFailure, Error, Reason, Upid};
+use portico_proxmox::{BackupFailure, Error, Reason, RestoreFailure, Upid};
 use pve_sim::{Action, Major};
 
 use self::call::{Call, LIFE, READS, WRITES};
@@ -70,7 +70,7 @@ async fn play(field: &Field, round: &Round) {
         }
         let state = end(&field.client, upid).await;
         assert!(right_end(wrong, call, &state), "{round}: {state:?}");
-        if (wrong, call) == (Wrong::StorageFull, Call::Backup) {
+        if wrong == Wrong::StorageFull && matches!(call, Call::Backup | Call::Restore) {
             assert_eq!(why(field, upid).await, Some(Reason::StorageFull), "{round}");
         }
         if let Some((effect, vmid)) = call.outcome() {
@@ -98,9 +98,12 @@ async fn play(field: &Field, round: &Round) {
     }
 }
 
-/// What the log says about why a backup failed.
+/// What the log says about why a backup or a restore failed.
 async fn why(field: &Field, upid: &Upid) -> Option<Reason> {
     let log = field.client.task_log(upid, 0, 500).await.unwrap();
+    if let Some(failure) = RestoreFailure::of_log(&log.lines).filter(|_| upid.kind() == "qmrestore") {
+        return Some(failure.reason);
+    }
     BackupFailure::of_log(&log.lines, upid.vmid()?).map(|failure| failure.reason)
 }
 

@@ -158,8 +158,9 @@ pub enum Error {
         /// How long was waited.
         after: Duration,
     },
-    /// The call waited too long for its turn behind other calls to the same node: nothing was sent.
-    #[error("{target}: too many calls wait for this node")]
+    /// The call waited too long for its turn behind other calls to the same node or endpoint, or for the list that
+    /// tells where VMs are: nothing was sent.
+    #[error("{target}: too many calls wait for this")]
     Busy {
         /// What was called.
         target: Box<Target>,

@@ -129,6 +129,10 @@ impl Transport {
         &self.cluster
     }
 
+    pub(crate) fn read_timeout(&self) -> Duration {
+        self.timeouts.read
+    }
+
     pub(crate) fn token_id(&self) -> &str {
         &self.token_id
     }

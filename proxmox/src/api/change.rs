@@ -2,7 +2,6 @@
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::api::config::ConfigUpdate;
@@ -120,14 +119,8 @@ impl Vm {
 
     /// `PUT cloudinit`: makes the image with the cloud-init data anew. A start does so too.
     pub async fn regenerate_cloudinit(&self) -> Result<(), Error> {
-        self.call::<IgnoredAny>(
-            Class::Write,
-            Method::PUT,
-            |vm| vm.word("/cloudinit"),
-            Params::new(),
-        )
-        .await?;
-        Ok(())
+        self.change(Method::PUT, |vm| vm.word("/cloudinit"), Params::new())
+            .await
     }
 
     /// `GET cloudinit/dump`: a text as cloud-init gets it. User data may contain the password's hash: not for

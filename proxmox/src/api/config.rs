@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use http::Method;
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::api::split_tags;
@@ -465,13 +464,7 @@ impl Vm {
     /// # Errors
     /// A hotplug that fails is [`Error::Parameters`], and other keys of the same change may have been saved.
     pub async fn update_config(&self, update: &ConfigUpdate) -> Result<(), Error> {
-        self.call::<IgnoredAny>(
-            Class::Write,
-            Method::PUT,
-            |vm| vm.word("/config"),
-            update.params(),
-        )
-        .await?;
-        Ok(())
+        self.change(Method::PUT, |vm| vm.word("/config"), update.params())
+            .await
     }
 }

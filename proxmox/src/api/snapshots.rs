@@ -161,9 +161,7 @@ impl Vm {
     pub async fn describe_snapshot(&self, name: &SnapshotName, description: &str) -> Result<(), Error> {
         let path = |vm: crate::route::Route| vm.word("/snapshot").snapshot(name).word("/config");
         let params = Params::new().set("description", description);
-        self.call::<serde::de::IgnoredAny>(Class::Write, Method::PUT, path, params)
-            .await?;
-        Ok(())
+        self.change(Method::PUT, path, params).await
     }
 
     /// `GET feature`: whether the storages of the VM's disks can do this, now or from a snapshot.

@@ -225,6 +225,27 @@ async fn many_calls_at_once_ask_for_the_list_once() {
 }
 
 #[tokio::test]
+async fn calls_that_wait_for_a_list_that_is_not_to_be_had_give_up_together() {
+    let server = Server::start(|_| Reply::Hang).await;
+    let mut config = config(&[&server]);
+    config.timeouts.read = Duration::from_millis(200);
+    let client = client(config);
+    let calls = (0..30).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { client.node_of(vmid()).await.unwrap_err() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        let error = call.await.unwrap();
+        assert!(
+            matches!(error, Error::Timeout { .. } | Error::Busy { .. }),
+            "{error:?}"
+        );
+    }
+    let asked = server.requests().len();
+    assert!(asked < 10, "asked {asked} times, one after the other");
+}
+
+#[tokio::test]
 async fn a_task_that_failed_for_want_of_the_vm_lets_its_node_be_looked_up_anew() {
     let server = Server::routed(vec![
         ("resources", ok(ON_PVE1)),

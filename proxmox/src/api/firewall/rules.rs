@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -292,8 +291,7 @@ impl Vm {
             RulePlace::At(place) => place.min(before.total),
         };
         let at_once = draft.enabled && target == 0;
-        self.write_rule(Method::POST, rules, draft.params(at_once))
-            .await?;
+        self.change(Method::POST, rules, draft.params(at_once)).await?;
         if target == 0 {
             return Ok(());
         }
@@ -348,7 +346,7 @@ impl Vm {
             .params(draft.enabled)
             .opt("delete", Some(unset).filter(|list| !list.is_empty()))
             .opt("digest", digest);
-        self.write_rule(Method::PUT, |vm| rules(vm).position(position), params)
+        self.change(Method::PUT, |vm| rules(vm).position(position), params)
             .await
     }
 
@@ -362,7 +360,7 @@ impl Vm {
         let params = Params::new()
             .set("enable", u8::from(enabled))
             .opt("digest", digest);
-        self.write_rule(Method::PUT, |vm| rules(vm).position(position), params)
+        self.change(Method::PUT, |vm| rules(vm).position(position), params)
             .await
     }
 
@@ -380,26 +378,15 @@ impl Vm {
         // PVE puts the rule before the one that had the number in the list as it was.
         let before = if to > from { to + 1 } else { to };
         let params = Params::new().set("moveto", before).opt("digest", digest);
-        self.write_rule(Method::PUT, |vm| rules(vm).position(from), params)
+        self.change(Method::PUT, |vm| rules(vm).position(from), params)
             .await
     }
 
     /// `DELETE firewall/rules/{pos}`: removes a rule. Without a digest it may hit another than was meant.
     pub async fn remove_firewall_rule(&self, position: usize, digest: Option<&str>) -> Result<(), Error> {
         let params = Params::new().opt("digest", digest);
-        self.write_rule(Method::DELETE, |vm| rules(vm).position(position), params)
+        self.change(Method::DELETE, |vm| rules(vm).position(position), params)
             .await
-    }
-
-    async fn write_rule(
-        &self,
-        method: Method,
-        path: impl Fn(Route) -> Route,
-        params: Params,
-    ) -> Result<(), Error> {
-        self.call::<IgnoredAny>(Class::Write, method, path, params)
-            .await?;
-        Ok(())
     }
 }
 

@@ -311,3 +311,20 @@ async fn a_slow_pve_makes_the_browser_wait() {
     let report = stand.report().await;
     assert_eq!(report.end, RelayEnd::Cancelled, "being stuck does not keep it");
 }
+
+#[tokio::test]
+async fn limits_that_no_timer_takes_are_taken_as_the_nearest_that_one_does() {
+    for keepalive in [Duration::ZERO, Duration::MAX] {
+        let mut stand = Stand::with(RelayLimits {
+            lifetime: Duration::MAX,
+            keepalive,
+            silence: Duration::MAX,
+            farewell: Duration::ZERO,
+        })
+        .await;
+        stand.say(BrowserMessage::Close(Some(1000))).await;
+        let shown = std::mem::replace(&mut stand.shown, mpsc::channel(0).1);
+        tokio::spawn(shown.for_each(|_| std::future::ready(())));
+        assert_eq!(stand.report().await.end, RelayEnd::BrowserLeft(Some(1000)));
+    }
+}

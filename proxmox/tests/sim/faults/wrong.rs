@@ -137,7 +137,7 @@ impl Field {
                     lock: format!("storage-{storage}"),
                     text: None,
                     times: None,
-                })
+                });
             }
             Wrong::StorageSlow => {
                 self.inject_for(&["local-lvm", "backups"], |storage| Fault::SlowStorage {

@@ -192,6 +192,8 @@ mod tests {
         assert!(restore().config(set("net0")).is_ok());
         let delete = ConfigUpdate::new().delete("net1").unwrap();
         assert_eq!(restore().config(delete).unwrap_err(), InvalidRestore::NotSet);
+        let revert = set("cores").revert("memory").unwrap();
+        assert_eq!(restore().config(revert).unwrap_err(), InvalidRestore::NotSet);
         let digest = set("cores").digest("0f");
         assert_eq!(restore().config(digest).unwrap_err(), InvalidRestore::NotSet);
     }

@@ -257,6 +257,10 @@ fn rules(vm: Route) -> Route {
     vm.word("/firewall/rules")
 }
 
+fn rule_at(rules: &[FirewallRule], position: usize) -> Option<&FirewallRule> {
+    rules.iter().find(|rule| rule.position == position)
+}
+
 impl Vm {
     /// `GET firewall/rules`: all rules, top down.
     pub async fn firewall_rules(&self) -> Result<FirewallRules, Error> {
@@ -299,7 +303,7 @@ impl Vm {
         if made.total != before.total + 1 {
             return Err(self.changed_meanwhile());
         }
-        let outcome = self.bring(target, draft.enabled, made.digest.as_deref()).await;
+        let outcome = self.bring(&made, target, draft.enabled).await;
         if outcome.is_err() {
             // The digest lets this hit the new rule or nothing. Should it fail too, the first error says more.
             let _ = self.remove_firewall_rule(0, made.digest.as_deref()).await;
@@ -308,12 +312,21 @@ impl Vm {
     }
 
     /// Moves the rule on the top to its place, then switches it on.
-    async fn bring(&self, target: usize, enabled: bool, digest: Option<&str>) -> Result<(), Error> {
-        self.move_firewall_rule(0, target, digest).await?;
+    async fn bring(&self, made: &FirewallRules, target: usize, enabled: bool) -> Result<(), Error> {
+        self.move_firewall_rule(0, target, made.digest.as_deref()).await?;
         if !enabled {
             return Ok(());
         }
         let moved = self.firewall_rules().await?;
+        // The digest of this list does not tell that it is the one of a moment ago: another rule, which somebody
+        // has switched off, must not be switched on in place of this one.
+        let own = rule_at(&made.list, 0).map(|rule| FirewallRule {
+            position: target,
+            ..rule.clone()
+        });
+        if own.as_ref() != rule_at(&moved.list, target) {
+            return Err(self.changed_meanwhile());
+        }
         self.enable_firewall_rule(target, true, moved.digest.as_deref())
             .await
     }

@@ -99,8 +99,8 @@ pub(crate) fn refusal<'s>(
         }
         400 if !errors.is_empty() => Error::Parameters { target, errors, text },
         code => Error::Refused {
+            reason: Reason::classify_about(target.vmid, &text),
             target,
-            reason: Reason::classify(&text),
             status: code,
             text,
         },

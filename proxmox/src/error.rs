@@ -151,7 +151,7 @@ pub enum Error {
         source: Cause,
     },
     /// No answer in the time allowed for this class of calls.
-    #[error("{target}: no answer within {} s", .after.as_secs())]
+    #[error("{target}: no answer within {} s", .after.as_secs_f64())]
     Timeout {
         /// What was called.
         target: Box<Target>,

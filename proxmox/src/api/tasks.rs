@@ -39,6 +39,11 @@ pub enum TaskState {
 impl TaskState {
     /// Reads the exit text of an ended task: `OK`, `WARNINGS: n`, `unexpected status` or an error.
     pub fn from_exit_text(text: &str) -> Self {
+        Self::of(None, text)
+    }
+
+    /// The same, of a task of that VM.
+    fn of(vmid: Option<VmId>, text: &str) -> Self {
         let text = text.trim();
         if text == "OK" {
             return Self::Succeeded;
@@ -55,7 +60,7 @@ impl TaskState {
         }
         let kept: String = text.chars().filter(|c| !c.is_control()).take(1024).collect();
         Self::Failed {
-            reason: Reason::classify(text),
+            reason: Reason::classify_about(vmid, text),
             text: kept,
         }
     }
@@ -176,7 +181,7 @@ impl Client {
         let status: Status = self.call(Class::Read, &route, &Params::new()).await?.data;
         let state = match status.status.as_str() {
             "running" => TaskState::Running,
-            _ => TaskState::from_exit_text(status.exitstatus.as_deref().unwrap_or_default()),
+            _ => TaskState::of(upid.vmid(), status.exitstatus.as_deref().unwrap_or_default()),
         };
         if let (
             TaskState::Failed {
@@ -253,7 +258,7 @@ impl Entry {
         let state = match self.status.as_deref() {
             Some("RUNNING") => TaskState::Running,
             None if self.endtime.is_none() => TaskState::Running,
-            status => TaskState::from_exit_text(status.unwrap_or_default()),
+            status => TaskState::of(self.upid.vmid(), status.unwrap_or_default()),
         };
         TaskEntry {
             upid: self.upid,

@@ -14,6 +14,7 @@ mod phrases;
 use std::fmt;
 
 pub use self::lock::Lock;
+use crate::id::VmId;
 
 /// Why PVE refused a call or why a task failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +124,19 @@ impl Reason {
     /// A text that is not known is [`Reason::Other`].
     pub fn classify(text: &str) -> Self {
         phrases::meaning(text)
+    }
+
+    /// As [`Reason::classify`], of a text about one VM: that another one is missing, such as the source of a copied
+    /// disk, is no news of this one.
+    pub(crate) fn classify_about(vmid: Option<VmId>, text: &str) -> Self {
+        match Self::classify(text) {
+            Self::VmNotFound
+                if vmid.is_some() && phrases::missing_vm(text).is_some_and(|id| Some(id) != vmid) =>
+            {
+                Self::Other
+            }
+            reason => reason,
+        }
     }
 
     /// Whether the same call can succeed a little later without anybody doing anything.

@@ -1,6 +1,7 @@
 //! The sentences of PVE and what they mean.
 
 use super::{Lock, Reason};
+use crate::id::VmId;
 
 /// Phrases and what they mean. The first match wins: what is more special stands above what is more general.
 const PHRASES: &[(&str, Reason)] = &[
@@ -134,6 +135,15 @@ pub(super) fn meaning(text: &str) -> Reason {
         .iter()
         .find(|(phrase, _)| text.contains(phrase))
         .map_or(Reason::Other, |(_, reason)| reason.clone())
+}
+
+/// The VM of which a text says that its config is not there.
+pub(super) fn missing_vm(text: &str) -> Option<VmId> {
+    if let Some(number) = between(text, "/qemu-server/", ".conf' does not exist") {
+        return number.parse().ok();
+    }
+    let (_, rest) = text.split_once("unable to find configuration file for VM ")?;
+    rest.split(' ').next()?.parse().ok()
 }
 
 /// Whether the text says `VM <number> <phrase>`, anywhere in it.

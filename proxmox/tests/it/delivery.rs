@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use http::Method;
 use portico_proxmox::{
-    Client, ClusterConfig, Error, NoObserver, NodeName, Observer, Outcome, Reason, TaskFilter, Trust,
+    Client, ClusterConfig, ConfigUpdate, Error, NoObserver, NodeName, Observer, Outcome, Reason, TaskFilter,
+    Trust,
 };
 use tokio::sync::Semaphore;
 
@@ -197,6 +198,17 @@ async fn when_list_and_node_disagree_the_call_is_not_made_again() {
             .count(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_vm_is_not_taken_for_missing_when_the_source_of_its_disk_is() {
+    let text = "Configuration file 'nodes/pve1/qemu-server/9000.conf' does not exist";
+    let server = Server::routed(vec![("resources", ok(ON_PVE1)), ("", fail(500, text))]).await;
+    let update = ConfigUpdate::new().set("scsi1", "a:0,import-from=b:base-9000-disk-0");
+    let vm = server.client().vm(vmid());
+    let error = vm.update_config(&update.unwrap()).await.unwrap_err();
+    assert!(!error.is_vm_missing(), "{error:?}");
+    assert_eq!(server.requests().len(), 2, "the list and the change");
 }
 
 #[tokio::test]

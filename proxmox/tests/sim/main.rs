@@ -31,6 +31,8 @@
 //! | the mask of a password must not be written back | `quirks::the_mask_of_a_password_is_never_written_back` |
 //! | only 401 is about the login, 403 is not | `quirks::a_token_without_rights_is_denied_and_not_logged_out` |
 //! | the command of `exec` is an array | `guest::commands_run_in_the_guest` |
+//! | the source of a copied disk is not shown again | `life::a_disk_is_filled_anew_in_place_and_the_old_one_freed` |
+//! | a disk on a network storage is not there for a moment after a clone | `it::quirks::a_disk_that_is_not_there_yet_after_a_clone_is_not_a_missing_vm` |
 //! | error texts are in the errors, the message or the reason phrase | `it::wire::the_reason_phrase_is_read_where_an_old_version_sends_no_message`; `quirks::wrong_parameters_are_named_with_their_texts` |
 
 #[cfg(test)]

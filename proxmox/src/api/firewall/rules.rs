@@ -272,7 +272,8 @@ impl Vm {
     ///
     /// PVE puts every new rule on the top. So that it does not work there for a moment, a rule that belongs
     /// elsewhere is made switched off, moved, and only then switched on; the moves carry digests. When one of them
-    /// fails, the new rule is removed again if the list is still the same; else it stays behind, switched off.
+    /// fails, the new rule is removed again if the list is still the same; else it stays behind, switched off, as it
+    /// does when this is dropped halfway.
     ///
     /// # Errors
     /// [`Error::Parameters`] with PVE's text for each field. [`crate::Reason::DigestMismatch`] when `digest` is not
@@ -389,7 +390,7 @@ impl Vm {
             return Ok(());
         }
         // PVE puts the rule before the one that had the number in the list as it was.
-        let before = if to > from { to + 1 } else { to };
+        let before = if to > from { to.saturating_add(1) } else { to };
         let params = Params::new().set("moveto", before).opt("digest", digest);
         self.change(Method::PUT, |vm| rules(vm).position(from), params)
             .await

@@ -2,9 +2,15 @@
 
 use super::*;
 
+fn assert_each<const N: usize>(cases: [(&str, Reason); N]) {
+    for (text, reason) in cases {
+        assert_eq!(Reason::classify(text), reason, "{text}");
+    }
+}
+
 #[test]
-fn each_known_text_of_pve_has_its_reason() {
-    let cases = [
+fn texts_about_places_locks_and_power_have_their_reason() {
+    assert_each([
         (
             "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist\n",
             Reason::VmNotFound,
@@ -50,6 +56,12 @@ fn each_known_text_of_pve_has_its_reason() {
             Reason::VmRunning,
         ),
         ("can't remove VM 100 - protection mode enabled", Reason::Protected),
+    ]);
+}
+
+#[test]
+fn texts_about_snapshots_digests_and_the_firewall_have_their_reason() {
+    assert_each([
         ("snapshot name 'daily' already used", Reason::SnapshotNameUsed),
         (
             "unable to use snapshot name 'current' (reserved name)",
@@ -88,6 +100,12 @@ fn each_known_text_of_pve_has_its_reason() {
             "Failed to obtain guest migration lock - replication running?",
             Reason::ReplicationRunning,
         ),
+    ]);
+}
+
+#[test]
+fn texts_about_the_agent_nodes_and_tasks_have_their_reason() {
+    assert_each([
         ("No QEMU guest agent configured", Reason::AgentNotConfigured),
         ("QEMU guest agent is not running", Reason::AgentNotRunning),
         (
@@ -104,15 +122,12 @@ fn each_known_text_of_pve_has_its_reason() {
         ("interrupted by signal", Reason::Interrupted),
         ("unable to parse volume ID", Reason::Other),
         ("", Reason::Other),
-    ];
-    for (text, reason) in cases {
-        assert_eq!(Reason::classify(text), reason, "{text}");
-    }
+    ]);
 }
 
 #[test]
-fn texts_about_storages_backups_and_restores_have_their_reason() {
-    let cases = [
+fn texts_about_restores_and_full_storages_have_their_reason() {
+    assert_each([
         ("unable to restore VM 100 - vm is running", Reason::VmRunning),
         ("VM 100 is running - destroy failed", Reason::VmRunning),
         (
@@ -154,6 +169,12 @@ fn texts_about_storages_backups_and_restores_have_their_reason() {
             "can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout",
             Reason::LockTimeout,
         ),
+    ]);
+}
+
+#[test]
+fn texts_about_storages_and_backups_have_their_reason() {
+    assert_each([
         ("storage 'nas' is not online", Reason::StorageUnavailable),
         ("storage 'nas' is disabled", Reason::StorageUnavailable),
         (
@@ -217,15 +238,12 @@ fn texts_about_storages_backups_and_restores_have_their_reason() {
             "Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)",
             Reason::PermissionDenied,
         ),
-    ];
-    for (text, reason) in cases {
-        assert_eq!(Reason::classify(text), reason, "{text}");
-    }
+    ]);
 }
 
 #[test]
-fn each_known_text_about_disks_copies_and_the_guest_has_its_reason() {
-    let cases = [
+fn texts_about_disks_and_copies_have_their_reason() {
+    assert_each([
         (
             "unable to create VM 100: config file already exists",
             Reason::VmExists,
@@ -257,10 +275,7 @@ fn each_known_text_about_disks_copies_and_the_guest_has_its_reason() {
             "Agent error: child process has failed to set user password",
             Reason::AgentRefused,
         ),
-    ];
-    for (text, reason) in cases {
-        assert_eq!(Reason::classify(text), reason, "{text}");
-    }
+    ]);
 }
 
 #[test]
@@ -274,5 +289,18 @@ fn a_guest_cannot_pass_its_words_off_as_those_of_pve() {
     ] {
         let text = format!("Agent error: {words}");
         assert_eq!(Reason::classify(&text), Reason::AgentRefused, "{text}");
+    }
+}
+
+#[test]
+fn that_another_vm_is_missing_is_no_news_of_this_one() {
+    let (own, other) = (VmId::new(100).ok(), VmId::new(9000).ok());
+    for text in [
+        "Configuration file 'nodes/pve1/qemu-server/9000.conf' does not exist",
+        "unable to find configuration file for VM 9000 on node 'pve1'",
+    ] {
+        assert_eq!(Reason::classify_about(own, text), Reason::Other, "{text}");
+        assert_eq!(Reason::classify_about(other, text), Reason::VmNotFound, "{text}");
+        assert_eq!(Reason::classify_about(None, text), Reason::VmNotFound, "{text}");
     }
 }

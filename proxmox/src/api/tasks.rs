@@ -92,7 +92,7 @@ fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::E
 }
 
 /// A part of a task's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskLog {
     /// The lines.
     pub lines: Vec<LogLine>,
@@ -197,12 +197,18 @@ impl Client {
     }
 
     /// `GET /nodes/{node}/tasks/{upid}/log`: up to `limit` lines after the first `start`. A limit of 0 would
-    /// mean the whole log and is taken as 1.
+    /// mean the whole log and is taken as 1. Of a task that has written nothing yet there are none.
     pub async fn task_log(&self, upid: &Upid, start: u64, limit: u32) -> Result<TaskLog, Error> {
         let route = task(Method::GET, upid).word("/log");
         let params = Params::new().set("start", start).set("limit", limit.max(1));
         let answer = self.call::<Vec<Value>>(Class::Read, &route, &params).await?;
         let lines: Vec<LogLine> = lenient::list(answer.data, "lines of a task log");
+        // PVE gives no empty list: so it says that nothing was written yet, and the first line is still to come.
+        if let [only] = &lines[..]
+            && (only.n, only.t.as_str()) == (1, "no content")
+        {
+            return Ok(TaskLog::default());
+        }
         let last = lines.last().map_or(start, |line| line.n);
         Ok(TaskLog {
             lines,

@@ -239,6 +239,14 @@ async fn a_log_is_read_in_parts() {
 }
 
 #[tokio::test]
+async fn a_log_in_which_nothing_is_written_yet_has_no_lines() {
+    let empty = ok(r#"{"data":[{"n":1,"t":"no content"}],"total":1}"#);
+    let server = Server::start(move |_| empty.clone()).await;
+    let log = server.client().task_log(&upid(), 0, 50).await.unwrap();
+    assert_eq!((log.lines.len(), log.total), (0, 0));
+}
+
+#[tokio::test]
 async fn tasks_are_listed_by_filter() {
     let (server, vm) = serving(ok(&format!(
         r#"{{"data":[{{"upid":"{UPID}","endtime":1755689160,"status":"OK"}},{{"upid":"garbage"}}],"total":2}}"#

@@ -1,7 +1,7 @@
 //! The client against the simulator of `sim/`, which shares no code with it.
 //!
 //! `calls`, `life` and `guest` make every call on both major versions; `console` looks at screens; `quirks` has what
-//! bit other clients of Proxmox VE (below); `faults` makes calls while things go wrong at random; `lab` is the simulator
+//! bit other clients of Proxmox VE (below); `around` what else happens around a VM; `faults` makes calls while things go wrong at random; `lab` is the simulator
 //! with a client, `gate` stands between them and can be shut.
 //!
 //! With `PORTICO_SIM_LISTEN`, `PORTICO_PVE_PROXY` and `PORTICO_PVE_MAJOR` the calls go through a proxy that checks them:
@@ -35,6 +35,8 @@
 //! | a disk on a network storage is not there for a moment after a clone | `it::quirks::a_disk_that_is_not_there_yet_after_a_clone_is_not_a_missing_vm` |
 //! | error texts are in the errors, the message or the reason phrase | `it::wire::the_reason_phrase_is_read_where_an_old_version_sends_no_message`; `quirks::wrong_parameters_are_named_with_their_texts` |
 
+#[cfg(test)]
+mod around;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portico_proxmox::{
-    Client, CloudinitData, Error, Feature, FirewallName, NodeName, StorageId, TaskFilter, Timeframe, Vm,
-    VolumeId,
+    BackupFailure, Client, CloudinitData, Error, Feature, Fingerprint, FirewallName, LogLine, NodeName,
+    Notes, Reason, RestoreFailure, Retention, RuleComment, RuleText, SetMember, SnapshotName, StorageId,
+    TaskFilter, TaskProgress, TaskState, Timeframe, Upid, Vm, VolumeId,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -113,6 +114,98 @@ fn json() -> impl Strategy<Value = Value> {
             pairs.prop_map(|pairs| Value::from(pairs.into_iter().collect::<Map<_, _>>())),
         ]
     })
+}
+
+/// Texts made of what PVE's sentences are made of, cut and joined anyhow.
+fn sentence() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        "VM ",
+        "VM is locked (",
+        ")",
+        "100",
+        "99999999999999999999",
+        " already exists",
+        " is running - ",
+        "storage '",
+        "' is not online",
+        "volume ",
+        " does not exist",
+        "snapshot '",
+        "Configuration file '",
+        "/qemu-server/",
+        ".conf' does not exist",
+        "unable to find configuration file for VM ",
+        "Agent error: ",
+        "WARNINGS: ",
+        "ERROR: ",
+        "Backup of VM 100 failed - ",
+        "TASK ERROR: ",
+        "INFO: ",
+        "progress ",
+        "%",
+        " (",
+        "new volume ID is '",
+        "keep-last=",
+        "UPID:pve1:",
+        "000F4A3C:",
+        ":",
+        "'",
+        "`",
+        "\"",
+        "\n",
+        "\u{0}",
+        "ü",
+        "🦀",
+        " ",
+    ];
+    let piece = prop_oneof![
+        4 => prop::sample::select(pieces).prop_map(str::to_owned),
+        1 => "(?s).{0,12}",
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_text_does_harm_to_what_reads_it(texts in prop::collection::vec(sentence(), 1..6)) {
+        let lines = texts.iter().zip(1..).map(|(t, n)| LogLine { n, t: t.clone() });
+        let lines = lines.collect::<Vec<_>>();
+        if let Some(TaskProgress::Fraction(fraction)) = TaskProgress::of_log(&lines) {
+            prop_assert!((0.0..=1.0).contains(&fraction));
+        }
+        let _ = (BackupFailure::of_log(&lines, vmid()), RestoreFailure::of_log(&lines));
+        for text in &texts {
+            let reason = Reason::classify(text);
+            prop_assert!(!reason.to_string().is_empty());
+            if let TaskState::Failed { text, .. } = TaskState::from_exit_text(text) {
+                prop_assert!(text.chars().count() <= 1024 && !text.contains(char::is_control));
+            }
+            let _ = (Retention::parse(text).limit(), text.parse::<Fingerprint>());
+            if let Ok(upid) = text.parse::<Upid>() {
+                prop_assert_eq!(upid.to_string(), text.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_fit_for_where_it_goes(text in prop_oneof![sentence(), "(?s).{0,80}", "[a-z0-9:/._-]{1,40}"]) {
+        for name in [NodeName::new(&*text).is_ok(), StorageId::new(&*text).is_ok(), SnapshotName::new(&*text).is_ok()] {
+            let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            prop_assert!(!name || (text.chars().all(word) && !text.starts_with('.')));
+        }
+        if VolumeId::new(&*text).is_ok() {
+            prop_assert!(!text.contains(',') && !text.contains(char::is_control) && !text.contains("/../"));
+        }
+        if RuleText::new(&*text).is_ok() || SetMember::new(&*text).is_ok() {
+            prop_assert!(text.chars().all(|c| c.is_ascii_graphic()));
+        }
+        let comment = RuleComment::cleaned(&text);
+        prop_assert_eq!(comment.as_str().lines().count().max(1), 1);
+        prop_assert!(!comment.as_str().contains(char::is_control));
+        if let Ok(notes) = Notes::new(&text) {
+            prop_assert!(notes.as_str().chars().count() <= 1024);
+        }
+    }
 }
 
 /// A whole answer, from the status line on.

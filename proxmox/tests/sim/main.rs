@@ -1,8 +1,9 @@
 //! The client against the simulator of `sim/`, which shares no code with it.
 //!
 //! `calls`, `life` and `guest` make every call on both major versions; `console` looks at screens; `quirks` has what
-//! bit other clients of Proxmox VE (below); `around` what else happens around a VM; `faults` makes calls while things go wrong at random; `lab` is the simulator
-//! with a client, `gate` stands between them and can be shut.
+//! bit other clients of Proxmox VE (below), `around` what else happens around a VM; `faults` makes calls while things go
+//! wrong, each call with each fault and at random; `lab` is the simulator with a client, `gate` stands between them and
+//! can be shut.
 //!
 //! With `PORTICO_SIM_LISTEN`, `PORTICO_PVE_PROXY` and `PORTICO_PVE_MAJOR` the calls go through a proxy that checks them:
 //! docs/schema-check.md.

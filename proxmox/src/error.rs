@@ -107,8 +107,9 @@ pub enum Error {
         /// PVE's text.
         text: String,
     },
-    /// The VM is in no node's configuration. The cluster was asked just now.
-    #[error("{target}: the VM does not exist on this cluster")]
+    /// The VM is in no node's configuration, or the token may not see it: PVE leaves out of its list what it has no
+    /// `VM.Audit` on, and rights on a single VM go with that VM. The cluster was asked just now.
+    #[error("{target}: the VM does not exist on this cluster, or the token may not see it")]
     VmUnknown {
         /// What was called.
         target: Box<Target>,

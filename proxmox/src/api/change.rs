@@ -70,7 +70,14 @@ pub enum CloudinitData {
 impl Vm {
     /// `POST config`: as [`Vm::update_config`], in a task. For changes that make or copy disks, which take long.
     ///
-    /// `None` when PVE did it at once and has no task to show.
+    /// `None` when PVE did it at once and has no task to show. In the task:
+    /// [`Reason::StorageFull`](crate::Reason::StorageFull),
+    /// [`Reason::StorageUnavailable`](crate::Reason::StorageUnavailable),
+    /// [`Reason::VolumeNotFound`](crate::Reason::VolumeNotFound) for a source,
+    /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) while others make volumes on the storage.
+    ///
+    /// # Errors
+    /// [`Reason::Locked`](crate::Reason::Locked) and wrong keys or values at once, as [`Vm::update_config`].
     pub async fn update_config_task(&self, update: &ConfigUpdate) -> Result<Option<Upid>, Error> {
         self.call(
             Class::Write,
@@ -85,7 +92,8 @@ impl Vm {
     ///
     /// The size is absolute, so that a repeated call changes nothing. Everything that can be wrong shows in the
     /// task: [`Reason::ShrinkUnsupported`](crate::Reason::ShrinkUnsupported),
-    /// [`Reason::NoSuchDisk`](crate::Reason::NoSuchDisk).
+    /// [`Reason::NoSuchDisk`](crate::Reason::NoSuchDisk), [`Reason::Locked`](crate::Reason::Locked), and where disks
+    /// take their room at once [`Reason::StorageFull`](crate::Reason::StorageFull).
     ///
     /// # Errors
     /// A detached volume cannot be resized: [`Error::Parameters`].

@@ -470,7 +470,10 @@ impl Vm {
     /// What cannot be changed while the VM runs is left pending until it is started anew.
     ///
     /// # Errors
-    /// A hotplug that fails is [`Error::Parameters`], and other keys of the same change may have been saved.
+    /// A hotplug that fails is [`Error::Parameters`], and other keys of the same change may have been saved:
+    /// [`Error::may_have_happened`] says so. [`Reason::Locked`](crate::Reason::Locked),
+    /// [`Reason::DigestMismatch`](crate::Reason::DigestMismatch) and
+    /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) changed nothing.
     pub async fn update_config(&self, update: &ConfigUpdate) -> Result<(), Error> {
         self.change(Method::PUT, |vm| vm.word("/config"), update.params())
             .await

@@ -129,7 +129,8 @@ impl Vm {
     ///
     /// # Errors
     /// [`Reason::Locked`](crate::Reason::Locked) at once. In the task, before anything is changed:
-    /// [`Reason::VmRunning`](crate::Reason::VmRunning), [`Reason::Protected`](crate::Reason::Protected).
+    /// [`Reason::VmRunning`](crate::Reason::VmRunning), [`Reason::Protected`](crate::Reason::Protected). Why one
+    /// failed midway is mostly in its log alone: [`RestoreFailure`](crate::RestoreFailure).
     pub async fn restore(&self, restore: &Restore) -> Result<Upid, Error> {
         let node = self.client().resolve(self.vmid(), Some(Instant::now())).await?;
         let params = restore.params(self.vmid()).flag("force", true);

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::*;
 
+const EMPTY_LIST: &str = r#"{"data":[]}"#;
 const NOT_HERE: &str = "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist";
 
 // ---- repeating and failing over
@@ -375,6 +376,19 @@ async fn no_more_calls_than_allowed_are_under_way_for_one_node() {
         call.await.unwrap().unwrap();
     }
     assert_eq!((server.most_waiting(), server.requests().len()), (2, 6));
+}
+
+#[tokio::test]
+async fn limits_may_be_as_large_as_a_number_can_be() {
+    let server = Server::start(|_| ok(EMPTY_LIST)).await;
+    let mut config = config(&[&server]);
+    config.limits.per_node = usize::MAX;
+    config.limits.per_endpoint = usize::MAX;
+    config.limits.max_body = usize::MAX;
+    config.timeouts.read = Duration::MAX;
+    let node = NodeName::new("pve1").unwrap();
+    let tasks = client(config).tasks(&node, &TaskFilter::default()).await;
+    assert_eq!(tasks.unwrap(), []);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub(crate) mod access;
 pub(crate) mod backup;
 pub(crate) mod counters;
 pub(crate) mod faults;
+pub(crate) mod figures;
 pub(crate) mod firewall;
 pub(crate) mod guest;
 pub(crate) mod ha;

@@ -17,6 +17,7 @@ mod lab;
 mod login;
 mod migration;
 mod power;
+mod restore;
 mod rrd;
 mod snapshots;
 mod storage;

@@ -272,7 +272,8 @@ impl Error {
     /// Whether a *write* that failed so may nevertheless have been done, or still be under way.
     ///
     /// Then it must not be repeated before the VM's state or the node's task list was looked at. `false`
-    /// means that PVE never got the call, or answered that it will not do it.
+    /// means that PVE never got the call, or answered that it will not do it. Of a change of a running VM which takes
+    /// some of it and not the rest (hotplug) it is `true`.
     pub fn may_have_happened(&self) -> bool {
         match self {
             // 595: the endpoint could not connect to the node, so nothing was passed on.

@@ -63,7 +63,8 @@
 //! # How the parts meet
 //! A method of `api` builds a `Route` and `Params`, `client` finds the VM's node by `nodes`, `transport`
 //! takes turns, sends, fails over and decides what may be sent twice, `answer` turns what comes back into
-//! data or an error, `lenient` reads the numbers that PVE sends in several shapes.
+//! data or an error, `reason` tells what PVE's sentences mean, `lenient` reads the numbers that PVE sends in
+//! several shapes.
 //!
 //! # Rules
 //! - A **read** is repeated when it fails in a way that passes by itself, at the next endpoint first.

@@ -1,9 +1,8 @@
-//! The client while things go wrong at random.
+//! The client while things go wrong: each call with each fault, and at random.
 //!
 //! Each round makes one call while one thing is wrong, and holds the result against a model: which kinds of errors are
 //! right for which fault, that a write is done once at most, that an error which says so did nothing, and that
 //! everything works again afterwards. `PORTICO_FAULT_SEED` repeats a run, `PORTICO_FAULT_ROUNDS` makes it longer.
-
 //!
 //! `call` has the calls, `wrong` what goes wrong, `model` what is right, `field` the simulator and the way back, `dice`
 //! the chance. To add a call or a fault: a variant there, and what is right in `model`.

@@ -23,6 +23,7 @@ mod destroy;
 mod disks;
 mod firewall;
 mod login;
+mod migrate;
 mod nodes;
 mod power;
 mod prune;
@@ -279,6 +280,7 @@ const AREAS: &[&[Endpoint]] = &[
     destroy::ROUTES,
     disks::ROUTES,
     login::ROUTES,
+    migrate::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     prune::ROUTES,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Broken, Outcome, Worker, copy};
+use super::copy::{self, Copying};
+use super::{Broken, Outcome, Worker};
 use crate::config::drive::Drive;
 use crate::config::network::Network;
 use crate::config::{Section, keys};
@@ -241,7 +242,7 @@ async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy, met: &mut bool) -> 
         worker.pause(10.0).await?;
         return Err(text.into());
     }
-    let (volid, size) = {
+    let (volid, size, copying) = {
         let mut world = worker.world();
         let own = world.volume(&node, file);
         let size = own.map_or(copy.drive.size(), |volume| volume.size);
@@ -252,10 +253,11 @@ async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy, met: &mut bool) -> 
             base: (!copy.full).then_some(file),
             ..Wish::new(&copy.storage, plan.newid, size)
         };
-        (world.allocate(&node, &wish, now)?, size)
+        let copying = Copying::of(&world, size);
+        (world.allocate(&node, &wish, now)?, size, copying)
     };
     if copy.full && !copy.drive.is_cloudinit() {
-        copy::copy(worker, size, met).await?;
+        copy::copy(worker, &copying, met).await?;
     }
     let mut drive = copy.drive.clone();
     drive.set_file(volid);

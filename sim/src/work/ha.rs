@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::migrate::{Plan, Rules, migrate};
 use super::power::{self, Down, Manner};
 use super::{Outcome, Worker, fork};
 use crate::simulation::Simulation;
@@ -31,6 +32,20 @@ pub(crate) async fn request(
         .ok_or_else(|| format!("service 'vm:{vmid}' not managed by HA"))?;
     managed.wanted = wanted;
     managed.patience = patience;
+    Ok(())
+}
+
+/// `hamigrate`: it only says where to.
+pub(crate) async fn request_move(worker: Arc<Worker>, vmid: u32, target: String) -> Outcome {
+    worker.log(&format!("Requesting HA migration for VM {vmid} to node {target}"));
+    let duration = worker.world().durations.signal;
+    worker.toil(duration).await?;
+    let mut world = worker.world();
+    let managed = world
+        .ha
+        .get_mut(&vmid)
+        .ok_or_else(|| format!("service 'vm:{vmid}' not managed by HA"))?;
+    managed.target = Some(target);
     Ok(())
 }
 
@@ -79,6 +94,22 @@ fn look_after(sim: &Arc<Simulation>, world: &mut World, vmid: u32) {
         task.end.is_none() && task.upid.id == id && task.upid.node == node && task.upid.kind.starts_with("qm")
     });
     if busy || locked {
+        return;
+    }
+    if let Some(target) = managed.target.take().filter(|target| *target != node) {
+        let rules = Rules {
+            online: runs,
+            with_local_disks: true,
+            force: true,
+            ..Rules::default()
+        };
+        let plan = Plan {
+            target,
+            rules: Some(rules),
+        };
+        fork(sim, world, &node, "qmigrate", vmid, "root@pam", |worker| {
+            migrate(worker, vmid, plan)
+        });
         return;
     }
     match (wanted, runs) {

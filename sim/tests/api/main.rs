@@ -15,6 +15,7 @@ mod faults;
 mod firewall;
 mod lab;
 mod login;
+mod migrate;
 mod migration;
 mod power;
 mod rrd;

@@ -27,6 +27,7 @@ AREAS = [
     ("snapshots", 100),
     ("backups", 200),
     ("lifecycle", 200),
+    ("migrate", 200),
     ("agent", 100),
     ("tasks", 100),
     ("firewall", 100),

@@ -1,0 +1,60 @@
+"""Moving VMs to other nodes and disks to other storages."""
+
+from kit import AUDITOR, has, holds, one, refused, same, step
+
+
+@step
+def the_preconditions_tell_what_is_in_the_way(lab):
+    found = lab.vm(100).migrate.get()
+    same((int(found["running"]), found["allowed_nodes"]), (1, ["pve2"]))
+    disk = one(found["local_disks"], volid="local-lvm:vm-100-disk-0")
+    same((int(disk["cdrom"]), int(disk["is_unused"]), int(disk["size"])), (0, 0, 40 << 30))
+    same("has-dbus-vmstate" in found, lab.major == 9)
+
+
+@step
+def a_node_without_the_storage_is_not_allowed(lab):
+    with lab.around():
+        # The schema has what stands under the node's name one level too high.
+        found = lab.vm(106, "pve2").migrate.get()
+    same((found["allowed_nodes"], found["not_allowed_nodes"]["pve1"]["unavailable_storages"]), ([], ["local-zfs"]))
+
+
+@step
+def a_stopped_vm_moves_with_its_disks(lab):
+    upid = lab.vm(102).migrate.post(target="pve2")
+    lab.done(upid, "qmigrate")
+    has("\n".join(lab.log(upid)), "migration finished successfully")
+    same(lab.vm(102, "pve2").config.get()["name"], "staging")
+    refused(500, "'nodes/pve1/qemu-server/102.conf' does not exist", lab.vm(102).config.get)
+    same(lab.effects("migrated", 102, "pve2"), 1)
+
+
+@step
+def a_running_vm_moves_online_and_with_local_disks(lab):
+    refused(500, "can't migrate running VM without --online", lambda: lab.vm(101).migrate.post(target="pve2"))
+    same(lab.end(lab.vm(101).migrate.post(target="pve2", online=1)), "migration aborted")
+    lab.done(lab.vm(101).migrate.post(target="pve2", online=1, **{"with-local-disks": 1}))
+    same(lab.vm(101, "pve2").status.current.get()["status"], "running")
+
+
+@step
+def a_storage_takes_the_place_of_another(lab):
+    lab.done(lab.vm(102, "pve2").migrate.post(target="pve1", targetstorage="local-lvm:local"))
+    has(lab.vm(102).config.get()["scsi0"], "local:102/vm-102-disk-0.raw")
+
+
+@step
+def wrong_targets_are_refused(lab):
+    refused(400, "Parameter verification failed.", lambda: lab.vm(102).migrate.post(target="pve1"), target="target is local node.")
+    refused(500, "no such cluster node 'pve9'", lambda: lab.vm(102).migrate.post(target="pve9"))
+    refused(403, "(/vms/102, VM.Migrate)", lambda: lab.connect(**AUDITOR).nodes("pve1").qemu(102).migrate.post(target="pve2"))
+
+
+@step
+def a_migration_that_fails_leaves_the_vm(lab):
+    lab.fault("fail-tasks", task="qmigrate", text="connection lost")
+    upid = lab.vm(105).migrate.post(target="pve2", online=1, **{"with-local-disks": 1})
+    same(lab.end(upid, "qmigrate"), "migration problems")
+    has("\n".join(lab.log(upid)), "connection lost")
+    same("lock" in lab.vm(105).status.current.get(), False)

@@ -24,6 +24,7 @@ mod disks;
 mod firewall;
 mod login;
 mod migrate;
+mod move_disk;
 mod nodes;
 mod power;
 mod prune;
@@ -281,6 +282,7 @@ const AREAS: &[&[Endpoint]] = &[
     disks::ROUTES,
     login::ROUTES,
     migrate::ROUTES,
+    move_disk::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     prune::ROUTES,

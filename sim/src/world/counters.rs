@@ -43,6 +43,8 @@ pub enum Effect {
     Destroyed,
     /// A disk was grown; the name is its key.
     Resized,
+    /// A disk is on another storage, or belongs to another VM; the name is the key it had.
+    DiskMoved,
     /// The guest agent set a password; the name is the user's.
     PasswordSet,
     /// A VM is on another node; the name is the node's.

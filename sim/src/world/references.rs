@@ -99,6 +99,18 @@ impl Reference {
         named.collect()
     }
 
+    /// Whether a snapshot has it, or another drive than this one.
+    pub(crate) fn is_used_besides(&self, key: &str) -> bool {
+        self.uses.iter().any(|one| {
+            let other = match one.place {
+                Place::Now => one.key != key,
+                Place::Snapshot(_) => true,
+                Place::Pending => false,
+            };
+            other && !one.key.starts_with("unused") && !one.drive.is_cdrom()
+        })
+    }
+
     /// The drive that has it.
     pub(crate) fn drive(&self) -> Option<&str> {
         let drives = self.uses.iter().filter(|one| {

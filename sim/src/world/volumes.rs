@@ -58,10 +58,7 @@ impl World {
         };
         let name = match wish.name {
             Some(name) => name.to_owned(),
-            None => (0..1000)
-                .map(|number| format!("vm-{vmid}-disk-{number}"))
-                .find(|name| !storage.has_image(node, name))
-                .ok_or_else(|| format!("unable to allocate an image name for VM {vmid} in storage '{id}'"))?,
+            None => free_name(storage, node, "vm", vmid)?,
         };
         let volid = format!("{id}:{folder}{name}{ending}");
         let volume = Volume {
@@ -110,6 +107,15 @@ impl World {
             }
         }
     }
+}
+
+/// The first name for a disk of a VM that nobody has: `vm-N-disk-M`, or with `base` in front.
+pub(crate) fn free_name(storage: &Storage, node: &str, prefix: &str, vmid: u32) -> Result<String, String> {
+    let id = &storage.id;
+    (0..1000)
+        .map(|number| format!("{prefix}-{vmid}-disk-{number}"))
+        .find(|name| !storage.has_image(node, name))
+        .ok_or_else(|| format!("unable to allocate an image name for VM {vmid} in storage '{id}'"))
 }
 
 /// A disk that is to be made.

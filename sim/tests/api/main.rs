@@ -17,6 +17,7 @@ mod lab;
 mod login;
 mod migrate;
 mod migration;
+mod move_disk;
 mod power;
 mod rrd;
 mod snapshots;

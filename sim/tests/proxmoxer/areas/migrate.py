@@ -58,3 +58,39 @@ def a_migration_that_fails_leaves_the_vm(lab):
     same(lab.end(upid, "qmigrate"), "migration problems")
     has("\n".join(lab.log(upid)), "connection lost")
     same("lock" in lab.vm(105).status.current.get(), False)
+
+
+@step
+def a_disk_moves_and_leaves_an_unused_one(lab):
+    lab.done(lab.vm(102).move_disk.post(disk="scsi0", storage="local-lvm"), "qmmove")
+    config = lab.vm(102).config.get()
+    has(config["scsi0"], "local-lvm:vm-102-disk-0")
+    has(config["unused0"], "local:102/vm-102-disk-0.raw")
+    same(lab.effects("disk-moved", 102, "scsi0"), 1)
+
+
+@step
+def a_disk_moves_for_good(lab):
+    lab.done(lab.vm(102).move_disk.post(disk="scsi0", storage="local", format="qcow2", delete=1))
+    has(lab.vm(102).config.get()["scsi0"], ".qcow2")
+    images = lab.pve.nodes("pve1").storage("local-lvm").content.get(content="images", vmid=102)
+    same(images, [])
+
+
+@step
+def what_does_not_move_is_refused(lab):
+    move = lab.vm(100).move_disk.post
+    text = "you can't move a disk with snapshots and delete the source"
+    refused(500, text, lambda: move(disk="scsi0", storage="local", delete=1))
+    refused(500, "disk 'scsi9' does not exist", lambda: move(disk="scsi9", storage="local"))
+    refused(400, "Parameter verification failed.", lambda: move(disk="scsi0"), storage="both 'storage' and 'target-vmid' missing")
+
+
+@step
+def a_disk_changes_its_owner(lab):
+    lab.act("set-running", vmid=105, running=False)
+    upid = lab.vm(102).move_disk.post(disk="scsi0", **{"target-vmid": 105, "target-disk": "scsi1"})
+    has(upid, ":qmmove:102-scsi0>105-scsi1:")
+    same(lab.end(upid), "OK")
+    has(lab.vm(105).config.get()["scsi1"], "local:105/vm-105-disk-1.qcow2")
+    same("scsi0" in lab.vm(102).config.get(), False)

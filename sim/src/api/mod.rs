@@ -12,7 +12,6 @@
 
 mod access;
 mod agent;
-mod agent_commands;
 mod clone;
 mod cloudinit;
 mod cluster;
@@ -270,8 +269,6 @@ impl Call<'_> {
 
 const AREAS: &[&[Endpoint]] = &[
     access::ROUTES,
-    agent::ROUTES,
-    agent_commands::ROUTES,
     clone::ROUTES,
     cloudinit::ROUTES,
     cluster::ROUTES,
@@ -297,7 +294,11 @@ const AREAS: &[&[Endpoint]] = &[
 
 /// All endpoints.
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    AREAS.iter().chain(firewall::AREAS).flat_map(|area| area.iter())
+    AREAS
+        .iter()
+        .chain(agent::AREAS)
+        .chain(firewall::AREAS)
+        .flat_map(|area| area.iter())
 }
 
 /// The endpoint of a method and path, with the values of the path's parameters.

@@ -185,10 +185,11 @@ fn reserve(worker: &Worker, vmid: u32, plan: &Plan) -> Result<Vec<Copy>, Broken>
 
 async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> Outcome {
     let node = worker.node().to_owned();
-    let (mut config, allocate) = {
+    let (mut config, files, allocate) = {
         let world = worker.world();
-        let config = origin(world.vm(&node, vmid)?, plan)?.clone();
-        (config, world.durations.allocate)
+        let vm = world.vm(&node, vmid)?;
+        let config = origin(vm, plan)?.clone();
+        (config, vm.guest.files.clone(), world.durations.allocate)
     };
     // The fault strikes in the first copy, or where there is none in what comes before.
     let mut met = !copies.iter().any(|copy| copy.full && !copy.drive.is_cloudinit());
@@ -211,6 +212,7 @@ async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> O
         .filter(|vm| vm.lock() == Some("clone"))
         .ok_or("the new VM's configuration is gone")?;
     vm.config = config;
+    vm.guest.files = files;
     vm.node = place;
     world.firewall.copy(vmid, plan.newid);
     if let Some(pool) = &plan.pool {

@@ -12,6 +12,7 @@ mod console;
 mod create;
 mod ctl;
 mod faults;
+mod files;
 mod firewall;
 mod lab;
 mod login;

@@ -55,10 +55,7 @@ async fn with_delete_the_old_volume_is_gone_and_limits_stay() {
         disk.starts_with("local:101/vm-101-disk-0.raw,iops=3000,"),
         "{disk}"
     );
-    assert!(
-        disk.contains("mbps=150") && disk.ends_with("size=60G"),
-        "{disk}"
-    );
+    assert!(disk.contains("mbps=150") && disk.ends_with("size=60G"), "{disk}");
     assert_eq!(config.get("unused0"), None);
     assert_eq!(images(&lab, "local-lvm", 101).await, ["local-lvm:vm-101-disk-1"]);
     let log = lab.log_of(&upid).await;

@@ -29,6 +29,7 @@ AREAS = [
     ("lifecycle", 200),
     ("migrate", 200),
     ("agent", 100),
+    ("files", 100),
     ("tasks", 100),
     ("firewall", 100),
     ("storage", 100),

@@ -170,10 +170,8 @@ const PATH_PROPERTIES: &[Property] = &[
     Property::text("upid"),
     Property::text("volume"),
     Property::integer("pos").at_least(0),
-    Property::text("name")
-        .pattern(crate::world::firewall::names::is_name)
-        .no_shorter_than(2)
-        .no_longer_than(64),
+    firewall::name("name", crate::world::firewall::names::LONGEST),
+    firewall::name("group", crate::world::firewall::names::LONGEST_GROUP),
     Property::text("cidr").format(cidr_or_alias),
 ];
 

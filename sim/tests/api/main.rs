@@ -14,6 +14,7 @@ mod ctl;
 mod faults;
 mod files;
 mod firewall;
+mod groups;
 mod lab;
 mod login;
 mod migrate;

@@ -32,6 +32,7 @@ AREAS = [
     ("files", 100),
     ("tasks", 100),
     ("firewall", 100),
+    ("groups", 100),
     ("storage", 100),
     ("console", 3),
 ]

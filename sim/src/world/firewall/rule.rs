@@ -26,9 +26,40 @@ pub(crate) const FIELDS: &[&str] = &[
     "type",
 ];
 
+/// Where a rule stands, which decides what it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Environment {
+    /// In a VM's file.
+    Vm,
+    /// In the cluster's file.
+    Cluster,
+    /// In a security group.
+    Group,
+}
+
+impl Environment {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Vm => "vm",
+            Self::Cluster => "cluster",
+            Self::Group => "group",
+        }
+    }
+
+    fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Vm => &["in", "out", "group"],
+            Self::Cluster => &["in", "out", "forward", "group"],
+            Self::Group => &["in", "out", "forward"],
+        }
+    }
+}
+
 /// What a rule may refer to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
+    /// Where the rule stands.
+    pub(crate) environment: Environment,
     /// The configuration that the rule belongs to.
     pub(crate) own: &'a Config,
     /// What the whole datacenter has.
@@ -51,7 +82,7 @@ impl Scope<'_> {
     }
 }
 
-/// A rule of a VM: text fields by name, without those that are unset.
+/// A rule: text fields by name, without those that are unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rule {
     fields: BTreeMap<String, String>,
@@ -191,8 +222,8 @@ impl Rule {
             errors: IndexMap::new(),
             version: None,
         };
-        self.verify_kind(&mut check);
-        self.verify_iface(&mut check);
+        self.verify_kind(&mut check, scope.environment);
+        self.verify_iface(&mut check, scope.environment);
         if let Some(name) = self.get("macro").map(str::to_owned) {
             match names::find_macro(&name) {
                 Some(known) => self.set("macro", known.name),
@@ -211,7 +242,7 @@ impl Rule {
         check.errors
     }
 
-    fn verify_kind(&self, check: &mut Check) {
+    fn verify_kind(&self, check: &mut Check, environment: Environment) {
         let (kind, action) = (self.get("type"), self.get("action"));
         if kind.is_none() {
             check.wrong("type", "missing property");
@@ -222,26 +253,35 @@ impl Rule {
         let (Some(kind), Some(action)) = (kind, action) else {
             return;
         };
-        match kind {
-            "in" | "out" => {
-                if !["ACCEPT", "DROP", "REJECT"].contains(&action) {
-                    check.wrong("action", format!("unknown action '{action}'"));
-                }
+        if !environment.kinds().contains(&kind) {
+            let place = environment.name();
+            check.wrong(
+                "type",
+                format!("invalid rule type '{kind}' for rule_env '{place}'"),
+            );
+        }
+        if kind == "group" {
+            // As in PVE nobody looks whether there is such a group.
+            if !names::is_name(action) {
+                check.wrong("action", "invalid characters in security group name");
             }
-            "group" => {
-                if !names::is_name(action) {
-                    check.wrong("action", "invalid characters in security group name");
-                }
-            }
-            other => check.wrong("type", format!("invalid rule type '{other}' for rule_env 'vm'")),
+        } else if kind == "forward" && action == "REJECT" {
+            check.wrong("action", "cannot define REJECT rules on forward chain");
+        } else if !["ACCEPT", "DROP", "REJECT"].contains(&action) {
+            check.wrong("action", format!("unknown action '{action}'"));
         }
     }
 
-    fn verify_iface(&self, check: &mut Check) {
+    fn verify_iface(&self, check: &mut Check, environment: Environment) {
         let Some(name) = self.get("iface") else { return };
         let number = name.strip_prefix("net").unwrap_or_default();
-        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-            check.wrong("iface", "value does not match the regex pattern 'net\\d+'");
+        let is_device = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        match environment {
+            Environment::Group => check.wrong("type", "parameter -i not allowed for this rule type"),
+            Environment::Vm if !is_device => {
+                check.wrong("iface", "value does not match the regex pattern 'net\\d+'");
+            }
+            Environment::Vm | Environment::Cluster => {}
         }
     }
 
@@ -379,6 +419,7 @@ mod tests {
     fn errors(line: &str) -> IndexMap<String, String> {
         let (own, datacenter) = (Config::default(), Datacenter::default());
         let scope = Scope {
+            environment: Environment::Vm,
             own: &own,
             datacenter: &datacenter,
         };
@@ -462,6 +503,7 @@ mod tests {
     fn a_rule_with_an_address_has_its_ip_version() {
         let (own, datacenter) = (Config::default(), Datacenter::default());
         let scope = Scope {
+            environment: Environment::Vm,
             own: &own,
             datacenter: &datacenter,
         };

@@ -25,4 +25,5 @@ mod rrd;
 mod snapshots;
 mod storage;
 mod tasks;
+mod terminal;
 mod viewer;

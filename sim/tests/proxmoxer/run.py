@@ -35,6 +35,7 @@ AREAS = [
     ("groups", 100),
     ("storage", 100),
     ("console", 3),
+    ("terminal", 3),
 ]
 
 

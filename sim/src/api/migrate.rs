@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::options::Major;
 use crate::schema::{Property, format};
 use crate::work::migrate::map::StorageMap;
-use crate::work::migrate::{self, Plan, Rules};
+use crate::work::migrate::{self, Online, Plan, Rules};
 use crate::work::{fork, ha};
 use crate::world::World;
 use crate::world::devices::Devices;
@@ -118,7 +118,8 @@ fn is_local(world: &World, one: &Reference) -> bool {
         .storage()
         .and_then(|id| world.storages.get(id))
         .is_some_and(|storage| storage.shared);
-    !shared && !one.is_shared() && !(one.is_cdrom() && one.volid == "none")
+    let empty = one.is_cdrom() && one.volid == "none";
+    !(shared || empty || one.is_shared())
 }
 
 /// A volume with all that PVE finds out about it, of which its schema names the half.
@@ -171,7 +172,7 @@ fn begin(call: &mut Call<'_>) -> Answer {
     let vm = call.world.vm(&node, vmid)?;
     vm.check_lock()?;
     let running = vm.run.is_some();
-    let online = call.params.flag("online") && running;
+    let online = running && call.params.flag("online");
     if running && !online {
         return Err(Failure::died("can't migrate running VM without --online"));
     }
@@ -190,12 +191,13 @@ fn begin(call: &mut Call<'_>) -> Answer {
     }
     let limit = call.params.integer("bwlimit");
     let rules = Rules {
-        online,
-        with_local_disks: call.params.flag("with-local-disks"),
+        online: online.then(|| Online {
+            with_local_disks: call.params.flag("with-local-disks"),
+            conntrack: call.params.flag("with-conntrack-state"),
+        }),
         force: call.params.flag("force"),
         map,
         limit: limit.and_then(|kib| u64::try_from(kib).ok()),
-        conntrack: online && call.params.flag("with-conntrack-state"),
     };
     let plan = Plan {
         target,

@@ -77,7 +77,7 @@ enum Speech {
 
 /// A port that waits, and the ticket for it.
 struct Port {
-    port: u16,
+    number: u16,
     serial: u64,
     connected: oneshot::Receiver<DuplexStream>,
     ticket: String,
@@ -92,7 +92,7 @@ fn listen(sim: &Simulation, world: &mut World, who: &str, host: usize, vmid: u32
     };
     let ticket = ticket::ticket(&world.access, claim, sim.clock.seconds());
     Some(Port {
-        port,
+        number: port,
         serial,
         connected,
         ticket,
@@ -119,7 +119,7 @@ fn begin(
 /// Lets a port wait for a connection to a VM's screen; `None` if there is none left.
 pub(crate) fn open(sim: &Arc<Simulation>, world: &mut World, node: &str, asked: Asked<'_>) -> Option<Opened> {
     let port = listen(sim, world, asked.who, asked.host, asked.vmid)?;
-    let (number, bare) = (port.port, port.ticket.clone());
+    let (number, bare) = (port.number, port.ticket.clone());
     let old = world.consoles.old_tickets;
     let told = if old {
         asked.password
@@ -154,7 +154,7 @@ pub(crate) fn open_terminal(
     line: Line,
 ) -> Option<Opened> {
     let port = listen(sim, world, &line.who, line.host, line.vmid)?;
-    let (number, ticket) = (port.port, port.ticket.clone());
+    let (number, ticket) = (port.number, port.ticket.clone());
     let who = line.who.clone();
     let about = (line.host, line.vmid, who.as_str());
     let upid = begin(sim, world, node, about, port, Speech::Terminal(line));
@@ -207,11 +207,11 @@ async fn serve(worker: Arc<Worker>, node: String, vmid: u32, port: Port, speech:
             stream.ok().and_then(Result::ok).ok_or("connection timed out")
         }
     };
-    worker.world().consoles.forget(port.port, port.serial);
+    worker.world().consoles.forget(port.number, port.serial);
     let mut stream = connected?;
     let shown = async {
         match speech {
-            Speech::Terminal(line) => terminal(&worker, &node, port.port, &line, &mut stream).await,
+            Speech::Terminal(line) => terminal(&worker, &node, port.number, &line, &mut stream).await,
             other => screen(&worker, &node, vmid, &other, &mut stream).await,
         }
     };

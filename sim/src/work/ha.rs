@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::migrate::{Plan, Rules, migrate};
+use super::migrate::{Online, Plan, Rules, migrate};
 use super::power::{self, Down, Manner};
 use super::{Outcome, Worker, fork};
 use crate::simulation::Simulation;
@@ -98,8 +98,10 @@ fn look_after(sim: &Arc<Simulation>, world: &mut World, vmid: u32) {
     }
     if let Some(target) = managed.target.take().filter(|target| *target != node) {
         let rules = Rules {
-            online: runs,
-            with_local_disks: true,
+            online: runs.then_some(Online {
+                with_local_disks: true,
+                conntrack: true,
+            }),
             force: true,
             ..Rules::default()
         };

@@ -31,7 +31,6 @@ impl Devices {
             };
             let is_mapped = mapping.is_some();
             let local = match family {
-                "ivshmem" => true,
                 "amd-sev" | "intel-tdx" => running,
                 "usb" => !text
                     .split(',')
@@ -39,7 +38,7 @@ impl Devices {
                 "hostpci" => running || !is_mapped,
                 // Sockets are made anew on the other node.
                 "serial" => text != "socket",
-                "parallel" | "virtiofs" => true,
+                "ivshmem" | "parallel" | "virtiofs" => true,
                 "vga" => running && part("clipboard").as_deref() == Some("vnc"),
                 _ => false,
             };

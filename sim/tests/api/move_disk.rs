@@ -14,7 +14,9 @@ fn log_has(log: &[String], text: &str) -> bool {
 async fn images(lab: &Lab, storage: &str, vmid: u32) -> Vec<String> {
     let path = format!("/nodes/pve1/storage/{storage}/content?content=images&vmid={vmid}");
     let list = lab.list(&path).await;
-    let names = list.iter().map(|item| item["volid"].as_str().unwrap().to_owned());
+    let names = list
+        .iter()
+        .map(|item| item["volid"].as_str().unwrap_or_default().to_owned());
     names.collect()
 }
 

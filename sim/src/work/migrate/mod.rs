@@ -17,6 +17,7 @@ use self::scan::Local;
 use super::copy::{self, Copying};
 use super::{Broken, Outcome, Worker};
 use crate::calendar::Moment;
+use crate::options::Major;
 use crate::units::{float, whole};
 use crate::world::World;
 use crate::world::counters::Effect;
@@ -36,17 +37,22 @@ pub(crate) struct Plan {
 /// How a migration goes by PVE's rules.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
-    /// While it runs.
-    pub(crate) online: bool,
-    /// Disks of a running VM that only its node has go along.
-    pub(crate) with_local_disks: bool,
+    /// While it runs, and how.
+    pub(crate) online: Option<Online>,
     /// Devices of the node are no obstacle.
     pub(crate) force: bool,
     /// Which storages take the places of others.
     pub(crate) map: StorageMap,
     /// How fast disks are copied at most, in KiB a second; 0 for no limit.
     pub(crate) limit: Option<u64>,
-    /// Whether connections are tracked on.
+}
+
+/// What goes along with a VM that runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Online {
+    /// Disks that only its node has.
+    pub(crate) with_local_disks: bool,
+    /// Connections that are tracked.
     pub(crate) conntrack: bool,
 }
 
@@ -166,11 +172,11 @@ fn prepare(worker: &Worker, vmid: u32, plan: &Plan) -> Result<Option<u64>, Strin
     vm.check_lock()?;
     let running = vm.run.is_some();
     if let Some(rules) = &plan.rules {
-        if running && !rules.online {
+        if running && rules.online.is_none() {
             return Err("can't migrate running VM without --online".to_owned());
         }
-        let conntrack = rules.conntrack || world.major == crate::options::Major::V8;
-        if running && !conntrack {
+        let tracked = rules.online.is_some_and(|online| online.conntrack);
+        if running && !tracked && world.major == Major::V9 {
             let text =
                 "conntrack state migration not supported or disabled, active connections might get dropped";
             drop(world);

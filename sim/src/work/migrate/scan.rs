@@ -91,7 +91,10 @@ pub(super) fn local_volumes(
             Ok(None) => {}
             Ok(Some(volume)) => {
                 let attached = volume.why == Why::Attached;
-                let reason = if running && attached && !rules.with_local_disks {
+                let reason = if running
+                    && attached
+                    && !rules.online.is_some_and(|online| online.with_local_disks)
+                {
                     Some("can't live migrate attached local disks without with-local-disks option".to_owned())
                 } else {
                     obstacle(world, vm, &one, &volume)

@@ -25,7 +25,9 @@ def parts_are_read_since_9(lab):
         call = lambda: agent(lab)("file-read").get(file="/root/note", count=2)
         refused(400, "Parameter verification failed.", call, count="property is not defined in schema")
         return
-    found = agent(lab)("file-read").get(file="/root/note", count=2, offset=1)
+    # The schema has the largest count as a text, which not every proxy compares with a number.
+    with lab.around():
+        found = agent(lab)("file-read").get(file="/root/note", count=2, offset=1)
     same((found["content"], int(found["truncated"])), ("el", 1))
 
 

@@ -9,7 +9,7 @@ use super::{Outcome, Worker, fork};
 use crate::simulation::Simulation;
 use crate::world::World;
 use crate::world::counters::Effect;
-use crate::world::ha::Wanted;
+use crate::world::ha::{Managed, Wanted};
 
 /// `hastart` and `hastop`: they only say what is wanted.
 pub(crate) async fn request(
@@ -22,22 +22,23 @@ pub(crate) async fn request(
         Wanted::Started => "start",
         Wanted::Stopped => "stop",
     };
-    worker.log(&format!("Requesting HA {verb} for VM {vmid}"));
-    let duration = worker.world().durations.signal;
-    worker.toil(duration).await?;
-    let mut world = worker.world();
-    let managed = world
-        .ha
-        .get_mut(&vmid)
-        .ok_or_else(|| format!("service 'vm:{vmid}' not managed by HA"))?;
-    managed.wanted = wanted;
-    managed.patience = patience;
-    Ok(())
+    let line = format!("Requesting HA {verb} for VM {vmid}");
+    told(&worker, vmid, &line, |managed| {
+        managed.wanted = wanted;
+        managed.patience = patience;
+    })
+    .await
 }
 
 /// `hamigrate`: it only says where to.
 pub(crate) async fn request_move(worker: Arc<Worker>, vmid: u32, target: String) -> Outcome {
-    worker.log(&format!("Requesting HA migration for VM {vmid} to node {target}"));
+    let line = format!("Requesting HA migration for VM {vmid} to node {target}");
+    told(&worker, vmid, &line, |managed| managed.target = Some(target)).await
+}
+
+/// Tells high availability something about a VM.
+async fn told(worker: &Worker, vmid: u32, line: &str, tell: impl FnOnce(&mut Managed)) -> Outcome {
+    worker.log(line);
     let duration = worker.world().durations.signal;
     worker.toil(duration).await?;
     let mut world = worker.world();
@@ -45,7 +46,7 @@ pub(crate) async fn request_move(worker: Arc<Worker>, vmid: u32, target: String)
         .ha
         .get_mut(&vmid)
         .ok_or_else(|| format!("service 'vm:{vmid}' not managed by HA"))?;
-    managed.target = Some(target);
+    tell(managed);
     Ok(())
 }
 

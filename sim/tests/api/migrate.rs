@@ -1,15 +1,11 @@
 //! Proves migrations that a caller asks for: what is in the way, what goes along, how they fail.
 
-use crate::lab::{AUDITOR, Lab};
+use crate::lab::{AUDITOR, Lab, log_has};
 use pve_sim::{Action, Effect, Fault, Major, Options, Wanted};
 use serde_json::{Value, json};
 
 fn path(vmid: u32) -> String {
     format!("/nodes/pve1/qemu/{vmid}/migrate")
-}
-
-fn log_has(log: &[String], text: &str) -> bool {
-    log.iter().any(|line| line.contains(text))
 }
 
 /// Asks for a migration and gives how it ended and its log.

@@ -1,14 +1,10 @@
 //! Proves disks that move: to other storages, with and without what they leave, and to other VMs.
 
-use crate::lab::{AUDITOR, Lab};
+use crate::lab::{AUDITOR, Lab, log_has};
 use pve_sim::{Action, Effect, Fault, Options};
 
 const STOPPED: &str = "/nodes/pve1/qemu/102/move_disk";
 const RUNNING: &str = "/nodes/pve1/qemu/100/move_disk";
-
-fn log_has(log: &[String], text: &str) -> bool {
-    log.iter().any(|line| line.contains(text))
-}
 
 /// The images of a VM on a storage of `pve1`.
 async fn images(lab: &Lab, storage: &str, vmid: u32) -> Vec<String> {

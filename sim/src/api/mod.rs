@@ -125,14 +125,8 @@ impl Endpoint {
         run: fn(&mut Call<'_>) -> Answer,
     ) -> Self {
         Self {
-            method,
-            path,
-            allow,
             forwarded: false,
-            token: true,
-            flock: false,
-            takes: Takes::Only(takes),
-            run,
+            ..Self::on_node(method, path, allow, takes, run)
         }
     }
 

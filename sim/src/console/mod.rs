@@ -2,14 +2,16 @@
 //!
 //! `vncproxy` hands out a [`ticket`] and begins a task that waits on a port ([`session`]); `vncwebsocket` checks the
 //! ticket, upgrades the connection by the rules of pveproxy ([`socket`], [`frame`]) and connects it to the port.
-//! Behind it an [`rfb`] server shows the screen of a [`mod@guest`], which is a [`terminal`] drawn with [`font`]. What
-//! `termproxy` hands out leads to the same text as a [`serial`] terminal. [`keys`] knows the names of keys.
+//! Behind it an [`rfb`] server shows the screen of a [`mod@guest`], which is a [`terminal`] drawn with [`font`]:
+//! it prints its [`boot`] log, asks for a login, and has a small [`shell`]. What `termproxy` hands out leads to the same
+//! text as a [`serial`] terminal. [`keys`] knows the names of keys.
 //!
 //! A port belongs to the host that answered `vncproxy` and takes one connection. The screen belongs to the VM: it
 //! outlives connections, is shared by all of them, and begins anew when the VM boots.
 //!
 //! Deliberately not here: real TCP ports (only the WebSocket way is offered), SPICE, audio, clipboards.
 
+mod boot;
 mod font;
 mod frame;
 mod guest;
@@ -17,6 +19,7 @@ pub(crate) mod keys;
 mod rfb;
 mod serial;
 mod session;
+mod shell;
 pub(crate) mod socket;
 mod terminal;
 pub(crate) mod ticket;

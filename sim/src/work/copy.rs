@@ -1,7 +1,7 @@
 //! Copying disks: how long it takes and what the log says meanwhile.
 
 use super::{Outcome, Worker};
-use crate::config::update::Change;
+use crate::config::change::Change;
 use crate::units::{float, mix, signed, whole};
 use crate::world::World;
 

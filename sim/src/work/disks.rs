@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Outcome, Worker};
+use crate::config::change::unmodified;
 use crate::config::drive::Drive;
 use crate::config::size_text;
-use crate::config::update::unmodified;
 use crate::schema::format::size_in_bytes;
 use crate::world::World;
 use crate::world::counters::Effect;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::copy::{self, Copying};
 use super::{Broken, Outcome, Worker};
+use crate::config::change::unmodified;
 use crate::config::drive::Drive;
 use crate::config::size_text;
-use crate::config::update::{add_unused, unmodified};
+use crate::config::update::add_unused;
 use crate::failure::Failure;
 use crate::world::World;
 use crate::world::counters::Effect;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::move_disk::is_used_elsewhere;
 use super::{Broken, Outcome, Worker};
+use crate::config::change::{Change, unmodified};
 use crate::config::drive::Drive;
-use crate::config::update::{Change, apply, unmodified};
+use crate::config::update::apply;
 use crate::world::World;
 use crate::world::counters::Effect;
 use crate::world::storage::StorageKind;

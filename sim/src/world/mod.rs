@@ -8,6 +8,7 @@ pub(crate) mod backup;
 pub(crate) mod counters;
 pub(crate) mod devices;
 pub(crate) mod faults;
+pub(crate) mod figures;
 pub(crate) mod firewall;
 pub(crate) mod guest;
 pub(crate) mod ha;

@@ -21,6 +21,7 @@ mod migrate;
 mod migration;
 mod move_disk;
 mod power;
+mod restore;
 mod rrd;
 mod snapshots;
 mod storage;

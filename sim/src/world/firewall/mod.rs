@@ -1,14 +1,16 @@
 //! The firewall files: one of the datacenter, one of each VM that has one.
 //!
 //! [`Config`] is a VM's file: options, aliases, sets, rules; [`Datacenter`] is the cluster's, which has security groups
-//! besides and whose aliases and sets VMs see. [`File`] says which file is meant, [`Place`] which rules in it. [`rule`]
-//! checks rules, [`values`] addresses and ports, [`names`] knows macros and protocols. As in PVE a VM's file is not bound to the VM: it can exist without it, and whoever destroys, clones
-//! or restores a VM calls [`Firewall::remove`], [`Firewall::copy`] or [`Firewall::put`].
+//! besides and whose aliases and sets VMs see. [`File`] says which file is meant, [`Place`] which rules in it, [`scope`]
+//! what those may be. [`rule`] checks rules, [`values`] addresses and ports, [`names`] knows macros and protocols. As in
+//! PVE a VM's file is not bound to the VM: it can exist without it, and whoever destroys, clones or restores a VM calls
+//! [`Firewall::remove`], [`Firewall::copy`] or [`Firewall::put`].
 //!
 //! Not here: filtering. No packets flow in the simulator; the switches only have to read back right.
 
 pub(crate) mod names;
 pub(crate) mod rule;
+pub(crate) mod scope;
 pub(crate) mod values;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,9 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use sha1::{Digest as _, Sha1};
 
-use self::rule::{Environment, Rule, Scope};
+use self::rule::Rule;
+use self::scope::Scope;
+pub(crate) use self::scope::{File, Place};
 
 /// The options of a VM's file.
 pub(crate) const OPTIONS: &[&str] = &[
@@ -102,60 +106,6 @@ pub(crate) struct Datacenter {
     pub(crate) config: Config,
     /// Security groups by name.
     pub(crate) groups: BTreeMap<String, Group>,
-}
-
-/// One of the firewall files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum File {
-    /// A VM's.
-    Vm(u32),
-    /// The cluster's.
-    Datacenter,
-}
-
-impl File {
-    /// The cluster-wide lock that guards it.
-    pub(crate) fn lock(self) -> String {
-        match self {
-            Self::Vm(vmid) => format!("firewall-vm-{vmid}"),
-            Self::Datacenter => "firewall-cluster".to_owned(),
-        }
-    }
-
-    /// The VM whose it is; 0 for the cluster.
-    pub(crate) fn vmid(self) -> u32 {
-        match self {
-            Self::Vm(vmid) => vmid,
-            Self::Datacenter => 0,
-        }
-    }
-}
-
-/// A list of rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The rules of a file.
-    File(File),
-    /// Those of a security group, which are in the cluster's file.
-    Group(String),
-}
-
-impl Place {
-    /// The file that has them.
-    pub(crate) fn file(&self) -> File {
-        match self {
-            Self::File(file) => *file,
-            Self::Group(_) => File::Datacenter,
-        }
-    }
-
-    fn environment(&self) -> Environment {
-        match self {
-            Self::File(File::Vm(_)) => Environment::Vm,
-            Self::File(File::Datacenter) => Environment::Cluster,
-            Self::Group(_) => Environment::Group,
-        }
-    }
 }
 
 /// The file of a VM that has none.

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::names;
+use super::scope::{Environment, Scope};
 use super::values::{address_list, alias_reference, ports};
-use super::{Config, Datacenter};
 
 /// The fields a rule can have, as parameters name them.
 pub(crate) const FIELDS: &[&str] = &[
@@ -25,62 +25,6 @@ pub(crate) const FIELDS: &[&str] = &[
     "sport",
     "type",
 ];
-
-/// Where a rule stands, which decides what it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Environment {
-    /// In a VM's file.
-    Vm,
-    /// In the cluster's file.
-    Cluster,
-    /// In a security group.
-    Group,
-}
-
-impl Environment {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Vm => "vm",
-            Self::Cluster => "cluster",
-            Self::Group => "group",
-        }
-    }
-
-    fn kinds(self) -> &'static [&'static str] {
-        match self {
-            Self::Vm => &["in", "out", "group"],
-            Self::Cluster => &["in", "out", "forward", "group"],
-            Self::Group => &["in", "out", "forward"],
-        }
-    }
-}
-
-/// What a rule may refer to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Scope<'a> {
-    /// Where the rule stands.
-    pub(crate) environment: Environment,
-    /// The configuration that the rule belongs to.
-    pub(crate) own: &'a Config,
-    /// What the whole datacenter has.
-    pub(crate) datacenter: &'a Datacenter,
-}
-
-impl Scope<'_> {
-    fn has_set(&self, name: &str) -> bool {
-        self.own.sets.contains_key(name) || self.datacenter.config.sets.contains_key(name)
-    }
-
-    /// The network that an alias stands for.
-    pub(crate) fn alias(&self, scope: &str, name: &str) -> Option<&str> {
-        let name = name.to_ascii_lowercase();
-        let own = (scope != "dc").then(|| self.own.aliases.get(&name)).flatten();
-        let shared = (scope != "guest")
-            .then(|| self.datacenter.config.aliases.get(&name))
-            .flatten();
-        own.or(shared).map(|alias| alias.cidr.as_str())
-    }
-}
 
 /// A rule: text fields by name, without those that are unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -415,6 +359,7 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::firewall::{Config, Datacenter};
 
     fn errors(line: &str) -> IndexMap<String, String> {
         let (own, datacenter) = (Config::default(), Datacenter::default());

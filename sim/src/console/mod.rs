@@ -100,6 +100,13 @@ impl Consoles {
     }
 }
 
+/// Another QEMU process takes a running VM's guest over, as in a migration: its screen stays what it is.
+pub(crate) fn take_over(world: &mut World, vmid: u32, process: u32, clock: &Clock) {
+    if let Some(guest) = guest(world, vmid, clock) {
+        guest.shown_by(process);
+    }
+}
+
 /// Presses keys of a VM that runs, one after the other, and lets them go; a paused guest does not see them.
 pub(crate) fn press(world: &mut World, vmid: u32, keysyms: &[u32], clock: &Clock) {
     let paused = world.vms.get(&vmid).and_then(|vm| vm.run.as_ref());

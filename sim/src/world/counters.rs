@@ -55,7 +55,7 @@ pub enum Effect {
     CloudinitRegenerated,
     /// A disk was made as a copy of another volume; the name is the key it was put under.
     Imported,
-    /// A VM's firewall file was written.
+    /// A VM's firewall file was written, or the datacenter's, which is VM 0.
     FirewallChanged,
     /// A backup is complete; the name is its volume.
     BackupCreated,

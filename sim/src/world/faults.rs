@@ -144,7 +144,7 @@ pub enum Fault {
         /// Its name.
         storage: String,
     },
-    /// Work on a storage (backup, restore, removal) takes that many times as long, until the fault is cleared.
+    /// Work on a storage (backup, restore, removal, moves of disks and VMs) takes that many times as long, until the fault is cleared.
     SlowStorage {
         /// Its name.
         storage: String,

@@ -82,9 +82,13 @@ async fn a_vm_that_runs_moves_online_with_its_disks() {
         "ERROR: Problem found while scanning volumes - can't migrate VM - check log"
     ));
     assert_eq!(lab.control().vm(101).unwrap().lock, None);
+    let key = [("key", "x")];
+    lab.put("/nodes/pve1/qemu/101/sendkey", &key).await.data();
     let form = [("target", "pve2"), ("online", "1"), ("with-local-disks", "1")];
     let (exit, log) = migrated(&lab, 101, &form).await;
     assert_eq!(exit, "OK");
+    let screen = lab.control().console(101).unwrap().text();
+    assert!(screen.ends_with("db1 login: x"), "its screen stays: {screen}");
     for text in [
         "starting VM 101 on remote node 'pve2'",
         "drive-scsi1: transferred 200.0 GiB of 200.0 GiB (100.00%)",
@@ -295,10 +299,10 @@ async fn a_bandwidth_limit_makes_it_last() {
     let upid = lab.post(&path(102), &form).await.data();
     assert_eq!(lab.exit_of(&upid).await, "OK");
     let log = lab.log_of(&upid).await;
-    assert!(
-        log_has(&log, "duration 00:17:") || log_has(&log, "duration 00:18:"),
-        "{log:?}"
-    );
+    let mut told = log.iter().filter_map(|line| line.split_once("(duration "));
+    let (_, lasted) = told.next().unwrap();
+    // A busy machine makes it longer.
+    assert!(lasted >= "00:17:00", "{lasted}");
 }
 
 #[tokio::test]

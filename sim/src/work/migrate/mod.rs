@@ -16,6 +16,7 @@ use std::sync::Arc;
 use self::map::StorageMap;
 use super::{Broken, Outcome, Worker};
 use crate::calendar::Moment;
+use crate::console;
 use crate::options::Major;
 use crate::units::whole;
 use crate::world::World;
@@ -226,6 +227,7 @@ fn hand_over(worker: &Worker, vmid: u32, plan: &Plan, ready: &[Ready]) -> Result
     let mut world = worker.world();
     let pid = world.pid();
     let target = plan.target.as_str();
+    console::take_over(&mut world, vmid, pid, &worker.sim.clock);
     let vm = world.vm_mut(worker.node(), vmid)?;
     vm.config.remove("lock");
     if let Some(run) = &mut vm.run {

@@ -1,6 +1,6 @@
 //! The serial terminal behind `termproxy`: what a client and `termproxy` say to each other.
 //!
-//! The client begins with `USER:TICKET` and a line break and is answered `OK`; then it sends messages ([`Reader`]) and
+//! The client begins with `USER:TICKET` and a line break and is answered `OK`; then it sends messages ([`Message`]) and
 //! gets what the terminal writes. The serial line shows the same text as the VM's screen, which is drawn with the
 //! control sequences of a VT100 whenever it changes.
 

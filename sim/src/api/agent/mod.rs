@@ -1,6 +1,6 @@
 //! The guest agent.
 //!
-//! The table of [`commands`] lists those without parameters: method, name, who may give them. [`answering`] makes the
+//! The table `commands!` lists those without parameters: method, name, who may give them. [`answering`] makes the
 //! checks that all commands begin with; `answers` is what the guest says. Commands with parameters are in
 //! `parameters`, those on files in `files`.
 

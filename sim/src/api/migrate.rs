@@ -248,15 +248,8 @@ fn available(world: &World, vm: &Vm, target: &str) -> Result<(), Failure> {
         let Some((id, _)) = volid.split_once(':') else {
             continue;
         };
-        let content = &world.enabled_storage(id, &vm.node)?.content;
-        world.enabled_storage(id, target)?;
-        let (_, _, named) = world.named(volid)?;
-        if !content.contains(named.content) {
-            let kind = named.content;
-            return Err(Failure::died(format!(
-                "{volid}: content type '{kind}' is not available on storage '{id}'"
-            )));
-        }
+        world.enabled_storage(id, &vm.node)?;
+        migrate::takes(world, id, target, volid)?;
     }
     Ok(())
 }

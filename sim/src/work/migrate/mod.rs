@@ -14,6 +14,7 @@ mod transfer;
 use std::sync::Arc;
 
 use self::map::StorageMap;
+pub(crate) use self::scan::takes;
 use super::{Broken, Outcome, Worker};
 use crate::calendar::Moment;
 use crate::console;
@@ -166,24 +167,27 @@ async fn moved(worker: &Worker, vmid: u32, plan: &Plan) -> Result<(), Halt> {
 
 /// The checks before anything is done, and the lock; gives the memory of a VM that runs, in bytes.
 fn prepare(worker: &Worker, vmid: u32, plan: &Plan) -> Result<Option<u64>, String> {
-    let mut world = worker.world();
-    let vm = world.vm(worker.node(), vmid)?;
-    vm.check_lock()?;
-    let running = vm.run.is_some();
-    if let Some(rules) = &plan.rules {
-        if running && rules.online.is_none() {
+    let (running, untracked) = {
+        let world = worker.world();
+        let vm = world.vm(worker.node(), vmid)?;
+        vm.check_lock()?;
+        let running = vm.run.is_some();
+        let online = plan.rules.as_ref().map(|rules| rules.online);
+        if running && matches!(online, Some(None)) {
             return Err("can't migrate running VM without --online".to_owned());
         }
-        let tracked = rules.online.is_some_and(|online| online.conntrack);
-        if running && !tracked && world.major == Major::V9 {
-            let text =
-                "conntrack state migration not supported or disabled, active connections might get dropped";
-            drop(world);
-            say(worker, text);
-            world = worker.world();
-        }
+        let tracked = online.is_none_or(|online| online.is_some_and(|online| online.conntrack));
+        (running, running && !tracked && world.major == Major::V9)
+    };
+    if untracked {
+        let text =
+            "conntrack state migration not supported or disabled, active connections might get dropped";
+        say(worker, text);
+    }
+    let mut world = worker.world();
+    let target = &plan.target;
+    if let Some(rules) = &plan.rules {
         let vm = world.vm(worker.node(), vmid)?;
-        let target = &plan.target;
         let devices = Devices::of(vm);
         let blocking = devices.blocking();
         if !blocking.is_empty() && !rules.force {
@@ -199,7 +203,7 @@ fn prepare(worker: &Worker, vmid: u32, plan: &Plan) -> Result<Option<u64>, Strin
         }
         scan::reachable(&world, vm, rules, target)?;
     }
-    if world.nodes.get(&plan.target).is_none_or(|node| !node.online) {
+    if world.nodes.get(target).is_none_or(|node| !node.online) {
         return Err("Can't connect to destination address using public key".to_owned());
     }
     let vm = world.vm_mut(worker.node(), vmid)?;

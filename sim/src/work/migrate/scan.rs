@@ -60,8 +60,8 @@ pub(super) fn reachable(world: &World, vm: &Vm, rules: &Rules, target: &str) -> 
     Ok(())
 }
 
-/// Whether a storage on the target node takes that kind of volume.
-fn takes(world: &World, id: &str, target: &str, volid: &str) -> Result<(), String> {
+/// Whether a storage on a node takes a volume of that kind, or PVE's text.
+pub(crate) fn takes(world: &World, id: &str, target: &str, volid: &str) -> Result<(), String> {
     let storage = world.enabled_storage(id, target)?;
     let (_, _, named) = world.named(volid).map_err(|failure| failure.message)?;
     if storage.content.contains(named.content) {

@@ -12,7 +12,6 @@
 
 mod access;
 mod agent;
-mod agent_commands;
 mod clone;
 mod cloudinit;
 mod cluster;
@@ -23,6 +22,8 @@ mod destroy;
 mod disks;
 mod firewall;
 mod login;
+mod migrate;
+mod move_disk;
 mod nodes;
 mod power;
 mod prune;
@@ -163,10 +164,8 @@ const PATH_PROPERTIES: &[Property] = &[
     Property::text("upid"),
     Property::text("volume"),
     Property::integer("pos").at_least(0),
-    Property::text("name")
-        .pattern(crate::world::firewall::names::is_name)
-        .no_shorter_than(2)
-        .no_longer_than(64),
+    firewall::name("name", crate::world::firewall::names::LONGEST),
+    firewall::name("group", crate::world::firewall::names::LONGEST_GROUP),
     Property::text("cidr").format(cidr_or_alias),
 ];
 
@@ -262,8 +261,6 @@ impl Call<'_> {
 
 const AREAS: &[&[Endpoint]] = &[
     access::ROUTES,
-    agent::ROUTES,
-    agent_commands::ROUTES,
     clone::ROUTES,
     cloudinit::ROUTES,
     cluster::ROUTES,
@@ -273,6 +270,8 @@ const AREAS: &[&[Endpoint]] = &[
     destroy::ROUTES,
     disks::ROUTES,
     login::ROUTES,
+    migrate::ROUTES,
+    move_disk::ROUTES,
     nodes::ROUTES,
     power::ROUTES,
     prune::ROUTES,
@@ -287,7 +286,11 @@ const AREAS: &[&[Endpoint]] = &[
 
 /// All endpoints.
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    AREAS.iter().chain(firewall::AREAS).flat_map(|area| area.iter())
+    AREAS
+        .iter()
+        .chain(agent::AREAS)
+        .chain(firewall::AREAS)
+        .flat_map(|area| area.iter())
 }
 
 /// The endpoint of a method and path, with the values of the path's parameters.

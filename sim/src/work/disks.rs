@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Outcome, Worker};
+use crate::config::change::unmodified;
 use crate::config::drive::Drive;
 use crate::config::size_text;
 use crate::schema::format::size_in_bytes;
@@ -65,9 +66,7 @@ async fn may_grow(worker: &Worker, volid: &str) -> Outcome {
 /// The drive and its new size in bytes, or `None` when it has that size.
 fn planned(world: &World, worker: &Worker, vmid: u32, wish: &Resize) -> Result<Option<(Drive, u64)>, String> {
     let vm = world.vm(worker.node(), vmid)?;
-    if wish.digest.as_ref().is_some_and(|digest| *digest != vm.digest()) {
-        return Err("checksum mismatch (file change by other user?)".to_owned());
-    }
+    unmodified(vm, wish.digest.as_deref())?;
     if !wish.skiplock {
         vm.check_lock()?;
     }

@@ -11,7 +11,9 @@ pub(crate) mod destroy;
 pub(crate) mod disks;
 pub(crate) mod ha;
 pub(crate) mod migrate;
+pub(crate) mod move_disk;
 pub(crate) mod power;
+pub(crate) mod reassign;
 pub(crate) mod restore;
 pub(crate) mod settings;
 pub(crate) mod snapshots;
@@ -30,7 +32,7 @@ use crate::simulation::Simulation;
 use crate::world::World;
 use crate::world::counters::Effect;
 use crate::world::faults::Mishap;
-use crate::world::task::Upid;
+use crate::world::task::{self, Upid};
 
 /// Why a task did not end well.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,7 +224,7 @@ where
     fork_about(sim, world, node, kind, &vmid.to_string(), user, work)
 }
 
-/// Registers a task about anything on a node (`100@local`, or nothing) and lets its work run; gives the UPID.
+/// Registers a task about anything on a node (see [`task::vmid_of`], or nothing) and lets its work run; gives the UPID.
 pub(crate) fn fork_about<F, W>(
     sim: &Arc<Simulation>,
     world: &mut World,
@@ -237,7 +239,7 @@ where
     W: Future<Output = Outcome> + Send + 'static,
 {
     let (upid, cancel) = world.tasks.begin(node, kind, id, user, sim.clock.seconds());
-    let vmid = id.split('@').next().and_then(|id| id.parse().ok()).unwrap_or(0);
+    let vmid = task::vmid_of(id).unwrap_or(0);
     world.counters.effect(Effect::TaskStarted, vmid, Some(kind));
     let text = upid.text();
     let worker = Arc::new(Worker {

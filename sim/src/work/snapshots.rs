@@ -135,6 +135,7 @@ fn prepare(
         }
     }
     vm.snapshots.insert(name.to_owned(), Snapshot { section });
+    vm.guest.keep(name);
     let gib = float(memory) / f64::from(1 << 30);
     Ok(durations.snapshot
         + if with_state {
@@ -308,6 +309,7 @@ fn restore(worker: &Worker, vmid: u32, name: &str) -> Result<bool, Broken> {
     }
     config.insert("parent".to_owned(), name.to_owned());
     vm.config = config;
+    vm.guest.go_back(name);
     vm.pending.clear();
     vm.pending_delete.clear();
     world
@@ -363,6 +365,7 @@ pub(crate) async fn remove(worker: Arc<Worker>, vmid: u32, name: String) -> Outc
         }
     }
     vm.config.remove("lock");
+    vm.guest.let_go(&name);
     if let Some(volid) = gone.get("vmstate") {
         world.remove_volume(volid);
     }

@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod backup;
 pub(crate) mod counters;
+pub(crate) mod devices;
 pub(crate) mod faults;
 pub(crate) mod figures;
 pub(crate) mod firewall;
@@ -13,6 +14,7 @@ pub(crate) mod guest;
 pub(crate) mod ha;
 pub(crate) mod load;
 mod reading;
+pub(crate) mod references;
 pub(crate) mod retention;
 mod roles;
 

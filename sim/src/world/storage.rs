@@ -119,6 +119,15 @@ impl Storage {
             .filter(move |v| v.node.as_deref().is_none_or(|n| n == node))
     }
 
+    /// Whether a node sees an image of that name, whatever folder or format it is in.
+    pub(crate) fn has_image(&self, node: &str, name: &str) -> bool {
+        self.volumes_on(node).any(|volume| {
+            let own = volume.volid.rsplit([':', '/']).next().unwrap_or_default();
+            own.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
     /// Bytes in use on a node.
     pub(crate) fn used_on(&self, node: &str) -> u64 {
         let thin = matches!(

@@ -22,8 +22,8 @@ mod create;
 mod destroy;
 mod disks;
 mod firewall;
-mod login;
 mod nodes;
+mod pools;
 mod power;
 mod prune;
 mod restore;
@@ -46,6 +46,7 @@ use crate::options::Major;
 use crate::schema::{Params, Property, Raw, format};
 use crate::simulation::Simulation;
 use crate::world::World;
+use crate::world::access::names;
 
 /// Decides whether somebody may make a call, by its unchecked parameters.
 pub(crate) type Judge = fn(&World, &BTreeMap<String, Raw>, &str) -> Result<(), Failure>;
@@ -166,6 +167,11 @@ const PATH_PROPERTIES: &[Property] = &[
         .format(format::config_id)
         .no_longer_than(40),
     Property::text("storage").format(format::storage_id),
+    Property::text("userid").format(names::user_id).no_longer_than(64),
+    Property::text("tokenid").pattern(names::is_realm),
+    Property::text("groupid").format(names::group_id),
+    Property::text("roleid").format(names::role_id),
+    Property::text("poolid").format(format::pool_id),
     Property::text("upid"),
     Property::text("volume"),
     Property::integer("pos").at_least(0),
@@ -204,6 +210,12 @@ impl From<Value> for Reply {
             ..Self::default()
         }
     }
+}
+
+/// What an index lists.
+fn subdirectories(names: &[&str]) -> Reply {
+    let entries = names.iter().map(|name| serde_json::json!({ "subdir": name }));
+    entries.collect::<Value>().into()
 }
 
 impl From<String> for Reply {
@@ -267,7 +279,6 @@ impl Call<'_> {
 }
 
 const AREAS: &[&[Endpoint]] = &[
-    access::ROUTES,
     agent::ROUTES,
     agent_commands::ROUTES,
     clone::ROUTES,
@@ -278,8 +289,8 @@ const AREAS: &[&[Endpoint]] = &[
     create::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,
-    login::ROUTES,
     nodes::ROUTES,
+    pools::ROUTES,
     power::ROUTES,
     prune::ROUTES,
     rrd::ROUTES,
@@ -293,7 +304,8 @@ const AREAS: &[&[Endpoint]] = &[
 
 /// All endpoints.
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    AREAS.iter().chain(firewall::AREAS).flat_map(|area| area.iter())
+    let areas = AREAS.iter().chain(access::AREAS).chain(firewall::AREAS);
+    areas.flat_map(|area| area.iter())
 }
 
 /// The endpoint of a method and path, with the values of the path's parameters.

@@ -26,7 +26,7 @@ use crate::schema::{self, Raw};
 use crate::simulation::Simulation;
 use crate::work::{flock_patience, flock_refusal};
 use crate::world::World;
-use crate::world::access::Ticket;
+use crate::world::access::tickets::Ticket;
 use crate::world::counters::RequestRecord;
 use crate::world::faults::{Moment, Target};
 
@@ -333,7 +333,7 @@ fn authenticate(
         return Ok(user);
     }
     match token {
-        Some(token) => world.access.token(&token).ok_or_else(failed),
+        Some(token) => world.access.token(&token, now).ok_or_else(failed),
         None => Err(Failure::bare(401, "No ticket")),
     }
 }

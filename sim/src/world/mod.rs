@@ -13,8 +13,6 @@ pub(crate) mod ha;
 pub(crate) mod load;
 mod reading;
 pub(crate) mod retention;
-mod roles;
-
 pub(crate) mod storage;
 pub(crate) mod task;
 pub(crate) mod totp;
@@ -273,9 +271,4 @@ impl World {
 
 fn no_config(node: &str, vmid: u32) -> String {
     format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")
-}
-
-/// Whether PVE has a role of that name by itself.
-pub(crate) fn is_built_in_role(name: &str, major: Major) -> bool {
-    roles::built_in(name, major).is_some()
 }

@@ -13,15 +13,20 @@
 mod access;
 mod agent;
 mod agent_commands;
+mod allocate;
 mod clone;
 mod cloudinit;
 mod cluster;
 mod config;
 mod console;
 mod create;
+mod datacenter;
 mod destroy;
 mod disks;
+mod download;
 mod firewall;
+mod network;
+mod node_rrd;
 mod nodes;
 mod pools;
 mod power;
@@ -30,7 +35,9 @@ mod restore;
 mod rrd;
 mod snapshots;
 mod storage;
+mod storage_config;
 mod tasks;
+mod upload;
 mod vms;
 mod volume;
 mod vzdump;
@@ -281,14 +288,19 @@ impl Call<'_> {
 const AREAS: &[&[Endpoint]] = &[
     agent::ROUTES,
     agent_commands::ROUTES,
+    allocate::ROUTES,
     clone::ROUTES,
     cloudinit::ROUTES,
     cluster::ROUTES,
     config::ROUTES,
     console::ROUTES,
     create::ROUTES,
+    datacenter::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,
+    download::ROUTES,
+    network::ROUTES,
+    node_rrd::ROUTES,
     nodes::ROUTES,
     pools::ROUTES,
     power::ROUTES,
@@ -296,7 +308,9 @@ const AREAS: &[&[Endpoint]] = &[
     rrd::ROUTES,
     snapshots::ROUTES,
     storage::ROUTES,
+    storage_config::ROUTES,
     tasks::ROUTES,
+    upload::ROUTES,
     vms::ROUTES,
     volume::ROUTES,
     vzdump::ROUTES,

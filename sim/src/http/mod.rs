@@ -1,10 +1,12 @@
 //! The HTTPS face: connections, the order of checks, the forms of answers.
 //!
 //! [`tls`] makes or reads the certificate, [`server`] accepts connections, [`pipeline`] takes a request through
-//! the checks in PVE's order, [`params`] reads its parameters, [`compression`] packs long answers. What endpoints do is in `api`.
+//! the checks in PVE's order, [`params`] reads its parameters, [`upload`] those that come with a file, [`compression`]
+//! packs long answers. What endpoints do is in `api`.
 
 mod compression;
 pub(crate) mod params;
 pub(crate) mod pipeline;
 pub(crate) mod server;
 pub(crate) mod tls;
+mod upload;

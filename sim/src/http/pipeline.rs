@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use serde_json::{Map, Value};
 
 use super::compression;
 use super::params::{self, Given};
+use super::upload::{self, Upload};
 use crate::api::{self, Allow, Call, Endpoint, Reply};
 use crate::console::{self, socket};
 use crate::failure::Failure;
@@ -73,6 +74,7 @@ struct Asked {
     body: Bytes,
     too_large: bool,
     route: Option<(&'static Endpoint, BTreeMap<String, String>)>,
+    upload: Option<Result<Upload, Failure>>,
 }
 
 impl Asked {
@@ -81,15 +83,23 @@ impl Asked {
         let path = parts.uri.path().to_owned();
         let (format, rest) = Format::of(&path);
         let route = format.and_then(|_| api::find(parts.method.as_str(), rest));
-        let collected = Limited::new(body, MAX_BODY).collect().await;
+        let kind = parts.headers.get(header::CONTENT_TYPE);
+        let (collected, upload) = if route
+            .as_ref()
+            .is_some_and(|(endpoint, _)| endpoint.path.ends_with("/upload"))
+        {
+            let upload = upload::read(kind.and_then(|kind| kind.to_str().ok()), body).await;
+            (Ok(Collected::default()), Some(upload))
+        } else {
+            (Limited::new(body, MAX_BODY).collect().await, None)
+        };
         Self {
+            upload,
             format,
             method: parts.method.as_str().to_owned(),
             query: parts.uri.query().map(str::to_owned),
             too_large: collected.is_err(),
-            body: collected
-                .map(http_body_util::Collected::to_bytes)
-                .unwrap_or_default(),
+            body: collected.map(Collected::to_bytes).unwrap_or_default(),
             headers: parts.headers,
             path,
             route,
@@ -117,6 +127,13 @@ impl Asked {
     }
 
     fn given(&self) -> Result<Given, Failure> {
+        if let Some(upload) = &self.upload {
+            let query = self.query.as_deref();
+            return upload
+                .as_ref()
+                .map(|upload| upload.given(query))
+                .map_err(Clone::clone);
+        }
         params::read(self.query.as_deref(), self.header("content-type"), &self.body)
     }
 }
@@ -203,7 +220,8 @@ async fn decide(
     asked: &Asked,
     user: &mut Option<String>,
 ) -> Result<Reply, Failure> {
-    let unsafe_method = asked.method != "GET";
+    // Plain forms of web pages cannot send the header with the token; an upload does without.
+    let unsafe_method = asked.method != "GET" && asked.upload.is_none();
     let (format, rest) = Format::of(&asked.path);
     if format.is_none() {
         return Err(Failure::bare(501, "no such uri"));
@@ -266,7 +284,11 @@ async fn decide(
         )?;
     }
     let major = sim.world().major;
-    let params = schema::check(endpoint.properties(), &given, major).map_err(Failure::invalid)?;
+    let mut params = schema::check(endpoint.properties(), &given, major).map_err(Failure::invalid)?;
+    if let Some(Ok(upload)) = &asked.upload {
+        let name = sim.world().uploads.add(upload.file.clone());
+        params.set("tmpfilename", name);
+    }
     let vmid = params.get("vmid").and_then(|text| text.parse().ok());
     let _guard = flock(sim, endpoint, vmid).await?;
     let reply = {

@@ -16,6 +16,7 @@ pub(crate) mod retention;
 pub(crate) mod storage;
 pub(crate) mod task;
 pub(crate) mod totp;
+pub(crate) mod upload;
 pub(crate) mod vm;
 pub(crate) mod volumes;
 
@@ -32,6 +33,7 @@ use self::firewall::Firewall;
 use self::ha::Managed;
 use self::storage::Storage;
 use self::task::Tasks;
+use self::upload::Uploads;
 use self::vm::Vm;
 use crate::console::Consoles;
 use crate::failure::Failure;
@@ -96,6 +98,8 @@ pub struct Durations {
     pub restore_per_gib: f64,
     /// Removing a volume from a storage.
     pub remove_volume: f64,
+    /// Downloading one GiB.
+    pub download_per_gib: f64,
 }
 
 impl Default for Durations {
@@ -118,6 +122,7 @@ impl Default for Durations {
             backup_per_gib: 0.3,
             restore_per_gib: 0.4,
             remove_volume: 1.0,
+            download_per_gib: 10.0,
         }
     }
 }
@@ -131,12 +136,16 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     /// Its name.
     pub(crate) cluster: String,
+    /// What the datacenter's file says, by PVE's names.
+    pub(crate) options: BTreeMap<String, String>,
     /// Its nodes, in the order of their ids.
     pub(crate) nodes: IndexMap<String, Node>,
     /// Its storages.
     pub(crate) storages: IndexMap<String, Storage>,
     /// What is inside its backups.
     pub(crate) archives: Archives,
+    /// Files that are on their way into a storage.
+    pub(crate) uploads: Uploads,
     /// Its VMs.
     pub(crate) vms: BTreeMap<u32, Vm>,
     /// Who may do what.

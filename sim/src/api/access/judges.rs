@@ -153,6 +153,15 @@ pub(super) fn password(world: &World, given: &Given, who: &str) -> Verdict {
     remove_user(world, given, who)
 }
 
+/// What PVE forgot to say anything of.
+pub(in crate::api) fn only_root(_: &World, _: &Given, who: &str) -> Verdict {
+    if is_root(who) {
+        Ok(())
+    } else {
+        Err(Failure::forbidden("user != root@pam"))
+    }
+}
+
 /// Giving rights on a path. Where there is no such path the handler says so, to everybody.
 pub(super) fn give_rights(world: &World, given: &Given, who: &str) -> Verdict {
     match names::normal_path(text(given, "path")) {

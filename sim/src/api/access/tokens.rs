@@ -27,7 +27,7 @@ const COMMENT: Property = Property::text("comment").optional();
 const DELETE: Property = Property::text("delete").optional().list_of(format::config_id);
 
 /// Sets the secrets of tokens apart from all else that is made of the seed.
-const SECRETS: u64 = 0x746F_6B65_6E;
+const SECRETS: u64 = 0x0074_6F6B_656E;
 
 fn full_id(params: &Params) -> String {
     format!("{}!{}", params.text("userid"), params.text("tokenid"))

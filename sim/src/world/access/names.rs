@@ -99,45 +99,63 @@ pub(crate) fn normal_path(text: &str) -> Option<String> {
     good.then(|| format!("/{}", parts.join("/")))
 }
 
+/// Where rights can be given, one step after the other. `*` stands for any name, `~` for one without dots, `=` for one
+/// of letters and digits, `#` for a VM's number, `@` for a VLAN tag.
+const ACL_PATHS: &[&str] = &[
+    "access",
+    "access/groups",
+    "access/groups/*",
+    "access/realm",
+    "access/realm/*",
+    "mapping",
+    "mapping/*",
+    "mapping/*/*",
+    "nodes",
+    "nodes/*",
+    "pool",
+    "pool/*",
+    "pool/*/*",
+    "pool/*/*/*",
+    "sdn",
+    "sdn/controllers",
+    "sdn/controllers/~",
+    "sdn/dns",
+    "sdn/dns/=",
+    "sdn/fabrics",
+    "sdn/fabrics/=",
+    "sdn/ipams",
+    "sdn/ipams/=",
+    "sdn/zones",
+    "sdn/zones/*",
+    "sdn/zones/*/*",
+    "sdn/zones/*/*/@",
+    "storage",
+    "storage/*",
+    "vms",
+    "vms/#",
+];
+
 /// Whether rights can be given on a (normal) path: on the roots of PVE's tree and on its objects, which need not exist.
 pub(crate) fn is_acl_path(path: &str) -> bool {
-    let word = |text: &str| {
-        text.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    let alphanumeric = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
-    let number = |text: &str, digits: std::ops::RangeInclusive<usize>| {
-        digits.contains(&text.len()) && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
-    };
-    let parts = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>();
-    match parts.as_slice() {
-        []
-        | ["access" | "nodes" | "pool" | "sdn" | "storage" | "vms" | "mapping"]
-        | ["access", "groups" | "realm"]
-        | ["access", "groups" | "realm", _]
-        | ["nodes" | "storage" | "mapping", _]
-        | ["mapping", _, _]
-        | ["pool", _]
-        | ["pool", _, _]
-        | ["pool", _, _, _]
-        | [
-            "sdn",
-            "controllers" | "dns" | "fabrics" | "ipams" | "prefix-lists" | "route-maps" | "zones",
-        ]
-        | ["sdn", "zones", _]
-        | ["sdn", "zones", _, _] => true,
-        ["sdn", "zones", _, _, tag] => number(tag, 1..=4),
-        ["sdn", "controllers", name] => word(name),
-        [
-            "sdn",
-            "dns" | "fabrics" | "ipams" | "prefix-lists" | "route-maps",
-            name,
-        ] => alphanumeric(name),
-        ["vms", vmid] => number(vmid, 3..=usize::MAX),
-        _ => false,
+    let steps = path.trim_start_matches('/').split('/');
+    path == "/"
+        || ACL_PATHS.iter().any(|known| {
+            let wanted = known.split('/');
+            wanted.clone().count() == steps.clone().count()
+                && wanted.zip(steps.clone()).all(|(wanted, step)| fits(wanted, step))
+        })
+}
+
+fn fits(wanted: &str, step: &str) -> bool {
+    let all = |good: fn(u8) -> bool| step.bytes().all(good);
+    let number = all(|b| b.is_ascii_digit()) && !step.starts_with('0');
+    match wanted {
+        "*" => true,
+        "~" => all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'),
+        "=" => all(|b| b.is_ascii_alphanumeric()),
+        "#" => number && step.len() >= 3,
+        "@" => number && step.len() <= 4,
+        name => name == step,
     }
 }
 

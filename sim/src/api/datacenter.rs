@@ -1,6 +1,6 @@
 //! The datacenter's options, its log, and which VMs no backup job covers.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -98,23 +98,20 @@ fn options(call: &mut Call<'_>) -> Answer {
     }
     out.insert(
         "allowed-tags".to_owned(),
-        allowed_tags(call).into_keys().collect(),
+        allowed_tags(call).into_iter().collect(),
     );
     Ok(Value::Object(out).into())
 }
 
 /// The tags that are registered, and those of the VMs which the caller may see.
-fn allowed_tags(call: &Call<'_>) -> BTreeMap<String, ()> {
+fn allowed_tags(call: &Call<'_>) -> BTreeSet<String> {
     let registered = call.world.options.get("registered-tags").map(String::as_str);
     let seen = call.world.vms.values().filter_map(|vm| {
         let tags = vm.get("tags")?;
         call.may(&format!("/vms/{}", vm.vmid), "VM.Audit").then_some(tags)
     });
     let texts = registered.into_iter().chain(seen);
-    texts
-        .flat_map(format::items)
-        .map(|tag| (tag.to_owned(), ()))
-        .collect()
+    texts.flat_map(format::items).map(str::to_owned).collect()
 }
 
 fn set_options(call: &mut Call<'_>) -> Answer {

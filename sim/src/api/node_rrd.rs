@@ -91,7 +91,7 @@ fn node(call: &mut Call<'_>) -> Answer {
         weight: WEIGHT,
     };
     series(call, |row, major, from, to| {
-        of_node(row, node, load, major, (from, to))
+        of_node(row, node, load, major, (from, to));
     })
 }
 

@@ -96,8 +96,8 @@ mod tests {
             let mut receiver = Receiver::new(algorithm);
             receiver.add(b"a");
             receiver.add(b"bc");
-            let received = receiver.end();
-            assert_eq!((received.size, received.digest.as_deref()), (3, wanted));
+            let whole = receiver.end();
+            assert_eq!((whole.size, whole.digest.as_deref()), (3, wanted));
         }
     }
 

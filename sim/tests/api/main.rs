@@ -15,6 +15,7 @@ mod datacenter;
 mod faults;
 mod files;
 mod firewall;
+mod groups;
 mod lab;
 mod login;
 mod migration;

@@ -7,7 +7,7 @@ use super::Access;
 /// A pool. Its name says where it lies: `a/b` is inside `a`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pool {
-    /// What it is for; an empty text is kept apart from none until the file is read anew, so there is none.
+    /// What it is for; never empty.
     pub(crate) comment: Option<String>,
     /// Its VMs.
     pub(crate) vms: BTreeSet<u32>,

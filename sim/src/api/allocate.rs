@@ -4,6 +4,7 @@ use super::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::world::World;
+use crate::world::counters::Effect;
 use crate::world::storage::{Storage, StorageKind};
 use crate::world::volumes::Wish;
 
@@ -78,6 +79,9 @@ fn allocate(call: &mut Call<'_>) -> Answer {
     };
     let now = call.sim.clock.seconds();
     let volid = call.world.allocate(&node, &wish, now)?;
+    call.world
+        .counters
+        .effect(Effect::VolumeAdded, vmid, Some(&volid));
     Ok(volid.into())
 }
 

@@ -21,6 +21,7 @@ mod config;
 mod console;
 mod create;
 mod datacenter;
+mod datacenter_options;
 mod destroy;
 mod disks;
 mod download;
@@ -296,6 +297,7 @@ const AREAS: &[&[Endpoint]] = &[
     console::ROUTES,
     create::ROUTES,
     datacenter::ROUTES,
+    datacenter_options::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,
     download::ROUTES,

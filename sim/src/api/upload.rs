@@ -52,6 +52,7 @@ fn upload(call: &mut Call<'_>) -> Answer {
             "storage '{id}' does not support '{content}' content"
         )));
     }
+    reachable(call, &id, &node)?;
     call.world.usable_storage(&id, &node)?;
     let asked = call
         .world
@@ -80,4 +81,19 @@ fn upload(call: &mut Call<'_>) -> Answer {
         |worker| files::upload(worker, what),
     );
     Ok(upid.into())
+}
+
+/// Whether the node that was asked can reach the one that the file is for.
+fn reachable(call: &Call<'_>, id: &str, node: &str) -> Result<(), String> {
+    match call.world.nodes.get(node) {
+        None => Err(format!(
+            "hostname lookup '{node}' failed - failed to get address info for: {node}: Name or service not known"
+        )),
+        Some(known) if !known.online => Err(format!(
+            "can't activate storage '{id}' on node '{node}': command '/usr/bin/ssh {} -- /usr/sbin/pvesm status \
+             --storage {id}' failed: exit code 255",
+            known.address
+        )),
+        Some(_) => Ok(()),
+    }
 }

@@ -66,7 +66,7 @@ impl File {
         if let Some(storage) = world.storages.get_mut(&self.storage) {
             storage.volumes.push(volume);
         }
-        world.counters.effect(Effect::FileAdded, 0, Some(&volid));
+        world.counters.effect(Effect::VolumeAdded, 0, Some(&volid));
         Ok(())
     }
 }

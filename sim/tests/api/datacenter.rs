@@ -31,7 +31,7 @@ async fn options_are_kept_and_shown_as_pve_reads_them() {
     assert_eq!(options["registered-tags"], json!(["prod", "test"]));
     assert_eq!(
         (&options["max_workers"], &options["description"]),
-        (&json!(3), &json!("ours\n"))
+        (&json!("3"), &json!("ours\n"))
     );
     let tags = options["allowed-tags"].as_array().map(Vec::len);
     assert!(tags >= Some(2), "{options}");
@@ -40,6 +40,25 @@ async fn options_are_kept_and_shown_as_pve_reads_them() {
         .data();
     let options = lab.get("/cluster/options").await.data();
     assert!(options.get("console").is_none() && options.get("max_workers").is_none());
+    let form = [
+        ("migration", "insecure,network=10.0.0.0/24"),
+        ("next-id", "lower=500"),
+        ("ha", "shutdown_policy=migrate"),
+    ];
+    lab.put("/cluster/options", &form).await.data();
+    let options = lab.get("/cluster/options").await.data();
+    assert_eq!(
+        options["migration"],
+        json!({ "type": "insecure", "network": "10.0.0.0/24" })
+    );
+    assert_eq!(options["next-id"]["lower"], "500");
+    assert_eq!(options["ha"]["shutdown_policy"], "migrate");
+    let wrong = lab.put("/cluster/options", &[("migration", "type=fast")]).await;
+    let told = wrong.error("migration");
+    assert!(
+        told.starts_with("invalid format - format error\nmigration.type: value 'fast'"),
+        "{told}"
+    );
     for (name, value) in [
         ("mac_prefix", "01:00:00"),
         ("http_proxy", "ftp://x"),

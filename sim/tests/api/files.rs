@@ -1,6 +1,6 @@
 //! Proves how volumes come into a storage by themselves: allocated, downloaded, uploaded.
 
-use pve_sim::{Effect, Fault};
+use pve_sim::{Action, Effect, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -83,6 +83,8 @@ async fn an_image_is_allocated_at_once_under_the_name_that_was_given() {
         .await
         .data();
     assert_eq!(made, "local-lvm:vm-102-extra");
+    let count = |volid: &str| lab.control().effect_count(Effect::VolumeAdded, 102, Some(volid));
+    assert_eq!(count("local-lvm:vm-102-extra"), 1);
 }
 
 #[tokio::test]
@@ -147,7 +149,7 @@ async fn a_download_ends_as_a_file_of_the_same_size_each_time() {
     );
     assert_eq!(
         lab.control()
-            .effect_count(Effect::FileAdded, 0, Some("local:iso/my_file.iso")),
+            .effect_count(Effect::VolumeAdded, 0, Some("local:iso/my_file.iso")),
         1
     );
     assert_eq!(
@@ -298,6 +300,47 @@ async fn an_upload_is_counted_and_put_in_place_of_what_was_there() {
             403,
             "Permission check failed (/storage/local, Datastore.AllocateTemplate)"
         )
+    );
+}
+
+#[tokio::test]
+async fn an_upload_for_another_node_goes_there_if_that_node_can_be_reached() {
+    let lab = lab().await;
+    let to = async |node: &str| {
+        let body = "--edge\r\nContent-Disposition: form-data; name=\"content\"\r\n\r\niso\r\n--edge\r\n\
+                    Content-Disposition: form-data; name=\"filename\"; filename=\"there.iso\"\r\n\r\nx\r\n--edge--\r\n";
+        let request = lab.request(Method::POST, &format!("/nodes/{node}/storage/local/upload"));
+        let kind = "multipart/form-data; boundary=edge";
+        lab.send(request.header("content-type", kind).body(body)).await
+    };
+    let upid = to("pve2").await.data();
+    assert!(
+        upid.as_str().unwrap_or_default().starts_with("UPID:pve1:"),
+        "the node that was asked works"
+    );
+    assert_eq!(lab.exit_of(&upid).await, "OK");
+    assert_eq!(volume(&lab, "local:iso/there.iso").await, None);
+    let there = lab.list("/nodes/pve2/storage/local/content?content=iso").await;
+    assert!(
+        there.iter().any(|file| file["volid"] == "local:iso/there.iso"),
+        "{there:?}"
+    );
+    lab.act(Action::SetNodeOnline {
+        node: "pve2".into(),
+        online: false,
+    });
+    let away = to("pve2").await;
+    assert!(
+        away.reason
+            .starts_with("can't activate storage 'local' on node 'pve2'"),
+        "{}",
+        away.reason
+    );
+    assert!(
+        to("pve9")
+            .await
+            .reason
+            .starts_with("hostname lookup 'pve9' failed")
     );
 }
 

@@ -87,9 +87,9 @@ async fn rights_on_a_group_reach_its_members_and_new_users_must_be_put_into_it()
         (missing.status, missing.reason.as_str()),
         (500, "no such user ('nobody@pve')")
     );
-    let made = lab.post("/access/groups", &[("groupid", "mine")]).await;
+    let group = lab.post("/access/groups", &[("groupid", "mine")]).await;
     assert_eq!(
-        made.reason,
+        group.reason,
         "Permission check failed (/access/groups, Group.Allocate)"
     );
 }

@@ -1,17 +1,12 @@
 //! Proves what nodes tell of themselves: index, version, time, network, charts of nodes and storages.
 
-use pve_sim::{Major, Options};
+use pve_sim::Major;
 use serde_json::{Value, json};
 
 use crate::lab::{AUDITOR, Lab};
 
 async fn lab_of(pve: Major) -> Lab {
-    let mut lab = Lab::with(Options {
-        time_scale: 100.0,
-        pve,
-        ..Options::default()
-    })
-    .await;
+    let mut lab = Lab::of(pve).await;
     lab.use_token(AUDITOR);
     lab
 }

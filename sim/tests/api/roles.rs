@@ -1,6 +1,6 @@
 //! Proves roles and the access control list: what may be changed, by whom, and the words of refusals.
 
-use pve_sim::{Major, Options};
+use pve_sim::Major;
 use serde_json::{Value, json};
 
 use crate::lab::{AUDITOR, Lab};
@@ -8,12 +8,7 @@ use crate::lab::{AUDITOR, Lab};
 const ACL: &str = "/access/acl";
 
 async fn lab_of(pve: Major) -> Lab {
-    let mut lab = Lab::with(Options {
-        time_scale: 100.0,
-        pve,
-        ..Options::default()
-    })
-    .await;
+    let mut lab = Lab::of(pve).await;
     lab.root().await;
     lab
 }

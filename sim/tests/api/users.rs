@@ -211,6 +211,10 @@ async fn a_user_is_listed_with_what_was_said_and_goes_with_tokens_and_rights() {
     );
     lab.post(USERS, &[("userid", "new@pve")]).await.data();
     assert_eq!(lab.list(&format!("{NEW}/token")).await, [] as [Value; 0]);
+    assert_eq!(
+        lab.get(NEW).await.data(),
+        json!({ "enable": 1, "expire": 0, "groups": [], "tokens": null })
+    );
 }
 
 #[tokio::test]

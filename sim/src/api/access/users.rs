@@ -161,6 +161,7 @@ fn read(call: &mut Call<'_>) -> Answer {
     let tokens = tokens
         .map(|(name, token)| (name.to_owned(), Value::Object(token_info(token))))
         .collect::<Map<_, _>>();
+    // PVE's schema has an object or nothing here; what it answers is null.
     let tokens = if tokens.is_empty() {
         Value::Null
     } else {

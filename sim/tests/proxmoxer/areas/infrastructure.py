@@ -46,10 +46,11 @@ def storages_show_and_change_their_settings(lab):
 @step
 def the_datacenter_keeps_its_options(lab):
     root = lab.connect(**ROOT)
-    root.cluster.options.put(keyboard="de", **{"registered-tags": "prod;test"})
+    root.cluster.options.put(keyboard="de", migration="insecure,network=10.0.0.0/24", **{"registered-tags": "prod;test"})
     options = root.cluster.options.get()
     same((options["keyboard"], options["registered-tags"], options["mac_prefix"]), ("de", ["prod", "test"], "BC:24:11"))
-    root.cluster.options.put(delete="keyboard")
+    same(options["migration"], {"type": "insecure", "network": "10.0.0.0/24"})
+    root.cluster.options.put(delete="keyboard,migration")
     same("keyboard" in root.cluster.options.get(), False)
 
 

@@ -9,7 +9,7 @@ def a_user_is_made_and_listed(lab):
     root.access.users.post(userid="ops@pve", password="a-long-password", comment="operators", email="ops@example.org")
     user = one(root.access.users.get(), userid="ops@pve")
     same((user["enable"], user["expire"], user["realm-type"]), (1, 0, "pve"))
-    same(root.access.users("ops@pve").get()["groups"], [])
+    same(set(root.access.users("portico@pve").get()["tokens"]), {"panel"})
     refused(500, "create user failed: user 'ops@pve' already exists", lambda: root.access.users.post(userid="ops@pve"))
 
 

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::options::Major;
 use crate::simulation::Simulation;
 use crate::world::World;
-use crate::world::access::Ticket;
+use crate::world::access::tickets::Ticket;
 
 /// The value of an API token's header: `PVEAPIToken=…` or `PVEAPIToken …`.
 pub(super) fn token_header(asked: &Asked) -> Option<String> {
@@ -61,7 +61,7 @@ pub(super) fn authenticate(
         return Ok(user);
     }
     match token {
-        Some(token) => world.access.token(&token).ok_or_else(failed),
+        Some(token) => world.access.token(&token, now).ok_or_else(failed),
         None => Err(Failure::bare(401, "No ticket")),
     }
 }

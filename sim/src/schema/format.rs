@@ -78,16 +78,13 @@ pub(crate) fn storage_id(_: &str, text: &str) -> Checked {
 
 /// A pool's name: up to three names of pools within each other.
 pub(crate) fn pool_id(_: &str, text: &str) -> Checked {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    };
-    if (1..=3).contains(&text.split('/').count()) && text.split('/').all(is_name) {
+    if text.trim_end_matches('/').split('/').count() > 3 {
+        return Err(format!("pool name '{text}' nested too deeply (max levels = 3)"));
+    }
+    if text.split('/').all(crate::world::access::names::is_plain) {
         Ok(())
     } else {
-        Err(format!("value does not look like a valid pool name: {text}"))
+        Err(format!("pool name '{text}' contains invalid characters"))
     }
 }
 
@@ -105,6 +102,26 @@ pub(crate) fn address(name: &str, text: &str) -> Checked {
         Ok(())
     } else {
         Err(format!("value does not look like a valid address: {text}"))
+    }
+}
+
+/// An e-mail address, or nothing.
+pub(crate) fn email_or_nothing(_: &str, text: &str) -> Checked {
+    let words = |part: &str, also: &str| {
+        part.split('.').all(|word| {
+            !word.is_empty()
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+        })
+    };
+    let good = text
+        .split_once('@')
+        .is_some_and(|(name, host)| words(name, "_+-~") && words(host, "-"));
+    if text.is_empty() || good {
+        Ok(())
+    } else {
+        Err("value does not look like a valid email address".to_owned())
     }
 }
 

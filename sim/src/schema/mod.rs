@@ -338,6 +338,11 @@ impl Params {
         self.get(name)?.parse().ok()
     }
 
+    /// Adds what the server knows better than the request.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
+    }
+
     /// All but these.
     pub(crate) fn without(&self, names: &[&str]) -> Self {
         let mut rest = self.0.clone();

@@ -216,12 +216,7 @@ async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> O
     vm.node = place;
     world.firewall.copy(vmid, plan.newid);
     if let Some(pool) = &plan.pool {
-        world
-            .access
-            .pools
-            .entry(pool.clone())
-            .or_default()
-            .insert(plan.newid);
+        world.access.add_to_pool(plan.newid, pool);
     }
     world
         .counters

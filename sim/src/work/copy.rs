@@ -161,18 +161,7 @@ pub(crate) fn human(bytes: u64) -> String {
 
 /// A UUID for something of a VM that is made now.
 pub(crate) fn uuid(vmid: u32, now: f64, purpose: u64) -> String {
-    let seed = mix(whole(now * 1000.0), u64::from(vmid) * 16 + purpose);
-    let (a, b) = (mix(seed, 1), mix(seed, 2));
-    let text = hex::encode([a.to_be_bytes(), b.to_be_bytes()].concat());
-    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
-    format!(
-        "{}-{}-4{}-a{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(13, 16),
-        part(17, 20),
-        part(20, 32)
-    )
+    crate::units::uuid(mix(whole(now * 1000.0), u64::from(vmid) * 16 + purpose))
 }
 
 /// A MAC address with PVE's prefix that no other call gives.

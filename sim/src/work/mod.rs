@@ -9,6 +9,7 @@ mod copy;
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod disks;
+pub(crate) mod files;
 pub(crate) mod ha;
 pub(crate) mod migrate;
 pub(crate) mod move_disk;

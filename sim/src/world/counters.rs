@@ -68,6 +68,9 @@ pub enum Effect {
     /// The disks of a VM were freed to be replaced by those of a backup, whatever came after; the name is the
     /// backup's volume.
     RestoreBegun,
+    /// A volume came into a storage by a request: allocated, downloaded or uploaded; VM 0 if it belongs to none; the name
+    /// is its volume.
+    VolumeAdded,
     /// A volume that is no backup was removed by a request; VM 0 if it belongs to none; the name is its volume.
     VolumeRemoved,
 }

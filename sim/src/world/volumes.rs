@@ -201,8 +201,8 @@ impl World {
                     || !(unborn || named.contains(&volume.volid))
             });
         }
-        for members in self.access.pools.values_mut() {
-            members.remove(&vmid);
+        for pool in self.access.pools.values_mut() {
+            pool.vms.remove(&vmid);
         }
         let path = format!("/vms/{vmid}");
         self.access.grants.retain(|grant| grant.path != path);

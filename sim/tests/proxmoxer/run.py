@@ -21,6 +21,8 @@ import kit
 # Name and how many times faster than real time: what waits for the script must not expire before it asks.
 AREAS = [
     ("access", 100),
+    ("users", 100),
+    ("pools", 200),
     ("cluster", 100),
     ("power", 100),
     ("config", 100),
@@ -34,6 +36,7 @@ AREAS = [
     ("firewall", 100),
     ("groups", 100),
     ("storage", 100),
+    ("infrastructure", 200),
     ("console", 3),
     ("terminal", 3),
 ]

@@ -44,6 +44,21 @@ pub(crate) fn fraction(seed: u64, key: u64) -> f64 {
     float(mix(seed, key) >> 11) / float(1 << 53)
 }
 
+/// A random-looking UUID of version 4 from a seed.
+pub(crate) fn uuid(seed: u64) -> String {
+    let (a, b) = (mix(seed, 1), mix(seed, 2));
+    let text = hex::encode([a.to_be_bytes(), b.to_be_bytes()].concat());
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-4{}-a{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(13, 16),
+        part(17, 20),
+        part(20, 32)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -77,7 +77,7 @@ fn resources(call: &mut Call<'_>) -> Answer {
     Ok(Value::from(list).into())
 }
 
-fn vm_entry(call: &Call<'_>, vm: &Vm) -> Value {
+pub(super) fn vm_entry(call: &Call<'_>, vm: &Vm) -> Value {
     let mut entry = Map::new();
     let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
     put("id", Value::from(format!("qemu/{}", vm.vmid)));
@@ -89,9 +89,8 @@ fn vm_entry(call: &Call<'_>, vm: &Vm) -> Value {
             put(key, Value::from(text));
         }
     }
-    let pools = &call.world.access.pools;
-    if let Some((pool, _)) = pools.iter().find(|(_, members)| members.contains(&vm.vmid)) {
-        put("pool", Value::from(pool.clone()));
+    if let Some(pool) = call.world.access.pool_of(vm.vmid) {
+        put("pool", Value::from(pool));
     }
     if let Some(managed) = call.world.ha.get(&vm.vmid) {
         put("hastate", Value::from(managed.state(vm.run.is_some())));

@@ -95,7 +95,7 @@ fn create(call: &mut Call<'_>) -> Answer {
 pub(super) fn pool_exists(call: &Call<'_>, pool: Option<&str>) -> Result<(), Failure> {
     match pool {
         Some(pool) if !call.world.access.pools.contains_key(pool) => {
-            Err(Failure::died(format!("pool '{pool}' does not exist")))
+            Err(Failure::forbidden(&format!("pool '{pool}' does not exist")))
         }
         _ => Ok(()),
     }

@@ -12,27 +12,36 @@
 
 mod access;
 mod agent;
-mod agent_commands;
+mod allocate;
 mod clone;
 mod cloudinit;
 mod cluster;
 mod config;
 mod console;
 mod create;
+mod datacenter;
+mod datacenter_options;
 mod destroy;
 mod disks;
+mod download;
 mod firewall;
 mod ha;
 mod jobs;
-mod login;
+mod migrate;
+mod move_disk;
+mod network;
+mod node_rrd;
 mod nodes;
+mod pools;
 mod power;
 mod prune;
 mod restore;
 mod rrd;
 mod snapshots;
 mod storage;
+mod storage_config;
 mod tasks;
+mod upload;
 mod vms;
 mod volume;
 mod vzdump;
@@ -48,6 +57,7 @@ use crate::options::Major;
 use crate::schema::{Params, Property, Raw, format};
 use crate::simulation::Simulation;
 use crate::world::World;
+use crate::world::access::names;
 
 /// Decides whether somebody may make a call, by its unchecked parameters.
 pub(crate) type Judge = fn(&World, &BTreeMap<String, Raw>, &str) -> Result<(), Failure>;
@@ -162,13 +172,16 @@ const PATH_PROPERTIES: &[Property] = &[
         .format(format::config_id)
         .no_longer_than(40),
     Property::text("storage").format(format::storage_id),
+    Property::text("userid").format(names::user_id).no_longer_than(64),
+    Property::text("tokenid").pattern(names::is_realm),
+    Property::text("groupid").format(names::group_id),
+    Property::text("roleid").format(names::role_id),
+    Property::text("poolid").format(format::pool_id),
     Property::text("upid"),
     Property::text("volume"),
     Property::integer("pos").at_least(0),
-    Property::text("name")
-        .pattern(crate::world::firewall::names::is_name)
-        .no_shorter_than(2)
-        .no_longer_than(64),
+    firewall::name("name", crate::world::firewall::names::LONGEST),
+    firewall::name("group", crate::world::firewall::names::LONGEST_GROUP),
     Property::text("cidr").format(cidr_or_alias),
 ];
 
@@ -200,6 +213,12 @@ impl From<Value> for Reply {
             ..Self::default()
         }
     }
+}
+
+/// What an index lists.
+fn subdirectories(names: &[&str]) -> Reply {
+    let entries = names.iter().map(|name| serde_json::json!({ "subdir": name }));
+    entries.collect::<Value>().into()
 }
 
 impl From<String> for Reply {
@@ -263,27 +282,34 @@ impl Call<'_> {
 }
 
 const AREAS: &[&[Endpoint]] = &[
-    access::ROUTES,
-    agent::ROUTES,
-    agent_commands::ROUTES,
+    allocate::ROUTES,
     clone::ROUTES,
     cloudinit::ROUTES,
     cluster::ROUTES,
     config::ROUTES,
     console::ROUTES,
     create::ROUTES,
+    datacenter::ROUTES,
+    datacenter_options::ROUTES,
     destroy::ROUTES,
     disks::ROUTES,
     ha::ROUTES,
     jobs::ROUTES,
-    login::ROUTES,
+    download::ROUTES,
+    migrate::ROUTES,
+    move_disk::ROUTES,
+    network::ROUTES,
+    node_rrd::ROUTES,
     nodes::ROUTES,
+    pools::ROUTES,
     power::ROUTES,
     prune::ROUTES,
     rrd::ROUTES,
     snapshots::ROUTES,
     storage::ROUTES,
+    storage_config::ROUTES,
     tasks::ROUTES,
+    upload::ROUTES,
     vms::ROUTES,
     volume::ROUTES,
     vzdump::ROUTES,
@@ -291,7 +317,12 @@ const AREAS: &[&[Endpoint]] = &[
 
 /// All endpoints.
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    AREAS.iter().chain(firewall::AREAS).flat_map(|area| area.iter())
+    AREAS
+        .iter()
+        .chain(access::AREAS)
+        .chain(agent::AREAS)
+        .chain(firewall::AREAS)
+        .flat_map(|area| area.iter())
 }
 
 /// The endpoint of a method and path, with the values of the path's parameters.

@@ -8,15 +8,16 @@ use crate::units::{float, whole};
 use crate::world::vm::Vm;
 use crate::world::{Node, World};
 
+const AUDIT: Allow = Allow::On("/nodes/{node}", &["Sys.Audit"]);
+
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::anywhere("GET", "/nodes", Allow::User, &[], list),
-    Endpoint::on_node(
-        "GET",
-        "/nodes/{node}/status",
-        Allow::On("/nodes/{node}", &["Sys.Audit"]),
-        &[],
-        status,
-    ),
+    Endpoint::anywhere("GET", "/nodes/{node}", Allow::User, &[], index),
+    Endpoint::on_node("GET", "/nodes/{node}/version", Allow::User, &[], |call| {
+        Ok(super::access::version(call).into())
+    }),
+    Endpoint::on_node("GET", "/nodes/{node}/time", AUDIT, &[], time),
+    Endpoint::on_node("GET", "/nodes/{node}/status", AUDIT, &[], status),
 ];
 
 /// What a node uses of itself.
@@ -68,6 +69,69 @@ fn list(call: &mut Call<'_>) -> Answer {
         entry
     });
     Ok(nodes.collect::<Value>().into())
+}
+
+/// What PVE has below a node, also what is not simulated.
+fn index(call: &mut Call<'_>) -> Answer {
+    const ALL: &[&str] = &[
+        "aplinfo",
+        "apt",
+        "capabilities",
+        "ceph",
+        "certificates",
+        "config",
+        "disks",
+        "dns",
+        "firewall",
+        "hardware",
+        "hosts",
+        "journal",
+        "lxc",
+        "migrateall",
+        "netstat",
+        "network",
+        "qemu",
+        "query-url-metadata",
+        "replication",
+        "report",
+        "rrd",
+        "rrddata",
+        "scan",
+        "sdn",
+        "services",
+        "spiceshell",
+        "startall",
+        "status",
+        "stopall",
+        "storage",
+        "subscription",
+        "suspendall",
+        "syslog",
+        "tasks",
+        "termproxy",
+        "time",
+        "version",
+        "vncshell",
+        "vzdump",
+        "wakeonlan",
+    ];
+    let new_in_9: &[&str] = match call.major() {
+        Major::V8 => &[],
+        Major::V9 => &["query-oci-repo-tags"],
+    };
+    let mut names = ALL.iter().chain(new_in_9).collect::<Vec<_>>();
+    names.sort();
+    Ok(names
+        .into_iter()
+        .map(|name| json!({ "name": name }))
+        .collect::<Value>()
+        .into())
+}
+
+/// The simulated nodes live in UTC.
+fn time(call: &mut Call<'_>) -> Answer {
+    let now = call.sim.clock.seconds();
+    Ok(json!({ "timezone": "UTC", "time": now, "localtime": now }).into())
 }
 
 fn status(call: &mut Call<'_>) -> Answer {

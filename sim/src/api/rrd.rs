@@ -34,17 +34,24 @@ fn resolution(major: Major, timeframe: &str) -> (i64, i64) {
         (Major::V8, "day") => (1_800, 70),
         (Major::V8, "week") => (10_800, 70),
         (Major::V8, "month") => (43_200, 70),
+        // A decade has its own step only since 9; before, it is the coarsest there is.
         (Major::V8, _) => (604_800, 70),
         (Major::V9, "hour") => (60, 60),
         (Major::V9, "day") => (60, 1_440),
         (Major::V9, "week") => (1_800, 336),
         (Major::V9, "month") => (1_800, 1_440),
-        (Major::V9, _) => (21_600, 1_440),
+        (Major::V9, "year") => (21_600, 1_440),
+        (Major::V9, _) => (604_800, 570),
     }
 }
 
 /// The points of a series: (time, step, of which major), oldest first.
-fn points(major: Major, timeframe: &str, upgraded: Option<i64>, now: i64) -> Vec<(i64, i64, Major)> {
+pub(super) fn points(
+    major: Major,
+    timeframe: &str,
+    upgraded: Option<i64>,
+    now: i64,
+) -> Vec<(i64, i64, Major)> {
     let (step, count) = resolution(major, timeframe);
     let last = now - now % step;
     let own = (1..=count).map(|at| (last - (count - at) * step, step, major));

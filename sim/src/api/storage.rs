@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
+use crate::options::Major;
 use crate::schema::{Property, format};
 use crate::units::float;
 use crate::world::World;
@@ -14,6 +15,7 @@ const ONE: Allow = Allow::On("/storage/{storage}", SEE);
 
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::on_node("GET", "/nodes/{node}/storage", Allow::User, LIST, list),
+    Endpoint::anywhere("GET", "/nodes/{node}/storage/{storage}", ONE, &[], index),
     Endpoint::on_node("GET", "/nodes/{node}/storage/{storage}/status", ONE, &[], status),
     Endpoint::on_node(
         "GET",
@@ -90,6 +92,35 @@ fn list(call: &mut Call<'_>) -> Answer {
         Value::Object(entry)
     });
     Ok(list.collect::<Value>().into())
+}
+
+fn index(call: &mut Call<'_>) -> Answer {
+    let names: &[&str] = match call.major() {
+        Major::V8 => &[
+            "content",
+            "download-url",
+            "file-restore",
+            "import-metadata",
+            "prunebackups",
+            "rrd",
+            "rrddata",
+            "status",
+            "upload",
+        ],
+        Major::V9 => &[
+            "content",
+            "download-url",
+            "file-restore",
+            "import-metadata",
+            "oci-registry-pull",
+            "prunebackups",
+            "rrd",
+            "rrddata",
+            "status",
+            "upload",
+        ],
+    };
+    Ok(super::subdirectories(names))
 }
 
 fn status(call: &mut Call<'_>) -> Answer {

@@ -136,7 +136,7 @@ fn included(call: &Call<'_>) -> (Vec<u32>, Vec<u32>) {
     };
     let wanted = if let Some(pool) = call.params.get("pool") {
         let members = call.world.access.pools.get(pool);
-        members.into_iter().flatten().copied().collect()
+        members.into_iter().flat_map(|pool| &pool.vms).copied().collect()
     } else if call.params.get("vmid").is_some() {
         numbers("vmid")
     } else if call.params.flag("all") || call.params.get("exclude").is_some() {

@@ -235,13 +235,21 @@ impl Change {
 
     /// What must hold before the change: the VM is there, is the one the caller saw, and is not locked.
     pub(crate) fn timely(&self, vm: &Vm) -> Result<(), Failure> {
-        if self.digest.as_ref().is_some_and(|digest| *digest != vm.digest()) {
-            return Err(Failure::died("checksum mismatch (file change by other user?)"));
-        }
+        unmodified(vm, self.digest.as_deref())?;
         if !self.skiplock {
             vm.check_lock()?;
         }
         Ok(())
+    }
+}
+
+/// Refuses what was asked for against another state of a VM's configuration.
+pub(crate) fn unmodified(vm: &Vm, digest: Option<&str>) -> Result<(), String> {
+    match digest {
+        Some(digest) if digest != vm.digest() => {
+            Err("checksum mismatch (file change by other user?)".to_owned())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -111,6 +111,7 @@ fn placed(
         }
         Asked::Seed => {
             drive.set("media", "cdrom".to_owned());
+            lock(world, id)?;
             let name = format!("vm-{vmid}-cloudinit");
             let wish = Wish {
                 name: Some(&name),
@@ -141,6 +142,7 @@ fn placed(
             }
         }
     };
+    lock(world, id)?;
     let size = wish.size;
     let volid = world.allocate(node, &wish, now)?;
     drive.set_file(volid);
@@ -165,6 +167,13 @@ fn fixed_size(key: &str, drive: &Drive, storage: StorageKind) -> Option<u64> {
         StorageKind::Dir | StorageKind::Nfs | StorageKind::Pbs => 1,
     };
     Some(size.next_multiple_of(step))
+}
+
+/// Takes the lock under which a volume is made.
+fn lock(world: &mut World, storage: &str) -> Result<(), Failure> {
+    world
+        .storage_lock(storage)
+        .map_err(|text| Failure::timed_out(text, 10.0))
 }
 
 /// A stand-in for crypt(3): of the same form, not reversible, not the password.

@@ -82,6 +82,14 @@ pub(crate) fn apply(
         world.remove_volume(volid.split(',').next().unwrap_or_default());
     }
     for (key, _) in change.imports() {
+        let vm = world.vm_mut(node, vmid)?;
+        // The system is on the disk that the VM boots from.
+        if vm
+            .boot_disk()
+            .is_some_and(|disk| vm.get(key) == Some(disk.print().as_str()))
+        {
+            vm.guest.reinstall();
+        }
         world.counters.effect(Effect::Imported, vmid, Some(key));
     }
     world.counters.effect(Effect::ConfigChanged, vmid, None);

@@ -98,6 +98,11 @@ impl Guest {
         self.process
     }
 
+    /// Another QEMU process shows it from now on.
+    pub(super) fn shown_by(&mut self, process: u32) {
+        self.process = process;
+    }
+
     /// The text on its screen.
     pub(crate) fn terminal(&self) -> &Terminal {
         &self.terminal

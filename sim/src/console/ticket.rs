@@ -67,22 +67,11 @@ pub(crate) fn password(seed: u64, serial: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::options::Major;
 
     fn access() -> Access {
-        Access {
-            major: Major::V9,
-            users: BTreeMap::new(),
-            tokens: BTreeMap::new(),
-            roles: BTreeMap::new(),
-            grants: Vec::new(),
-            pools: BTreeMap::new(),
-            rotations: 0,
-            key: "k".into(),
-        }
+        Access::new(Major::V9, "k".into())
     }
 
     const CLAIM: Claim<'static> = Claim {

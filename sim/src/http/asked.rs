@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
-use http_body_util::{BodyExt as _, Limited};
+use http::{HeaderMap, Request, header};
+use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::body::Incoming;
 
 use super::params::{self, Given};
+use super::upload::{self, Upload};
 use crate::api::{self, Endpoint};
 use crate::failure::Failure;
 use crate::world::faults::Target;
@@ -48,6 +49,7 @@ pub(super) struct Asked {
     pub(super) body: Bytes,
     pub(super) too_large: bool,
     pub(super) route: Option<(&'static Endpoint, BTreeMap<String, String>)>,
+    pub(super) upload: Option<Result<Upload, Failure>>,
 }
 
 impl Asked {
@@ -56,15 +58,23 @@ impl Asked {
         let path = parts.uri.path().to_owned();
         let (format, rest) = Format::of(&path);
         let route = format.and_then(|_| api::find(parts.method.as_str(), rest));
-        let collected = Limited::new(body, MAX_BODY).collect().await;
+        let kind = parts.headers.get(header::CONTENT_TYPE);
+        let (collected, upload) = if route
+            .as_ref()
+            .is_some_and(|(endpoint, _)| endpoint.path.ends_with("/upload"))
+        {
+            let upload = upload::read(kind.and_then(|kind| kind.to_str().ok()), body).await;
+            (Ok(Collected::default()), Some(upload))
+        } else {
+            (Limited::new(body, MAX_BODY).collect().await, None)
+        };
         Self {
+            upload,
             format,
             method: parts.method.as_str().to_owned(),
             query: parts.uri.query().map(str::to_owned),
             too_large: collected.is_err(),
-            body: collected
-                .map(http_body_util::Collected::to_bytes)
-                .unwrap_or_default(),
+            body: collected.map(Collected::to_bytes).unwrap_or_default(),
             headers: parts.headers,
             path,
             route,
@@ -92,6 +102,13 @@ impl Asked {
     }
 
     pub(super) fn given(&self) -> Result<Given, Failure> {
+        if let Some(upload) = &self.upload {
+            let query = self.query.as_deref();
+            return upload
+                .as_ref()
+                .map(|upload| upload.given(query))
+                .map_err(Clone::clone);
+        }
         params::read(self.query.as_deref(), self.header("content-type"), &self.body)
     }
 }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::options::Major;
 use crate::simulation::Simulation;
 use crate::world::World;
-use crate::world::access::Ticket;
+use crate::world::access::tickets::Ticket;
 
 pub(super) fn authenticate(
     sim: &Simulation,
@@ -25,7 +25,7 @@ pub(super) fn authenticate(
     let failed = || Failure::bare(401, "Authentication failed!");
     let ticket = match credentials {
         Some(Credentials::Ticket(ticket)) => ticket,
-        Some(Credentials::Token(token)) => return world.access.token(&token).ok_or_else(failed),
+        Some(Credentials::Token(token)) => return world.access.token(&token, now).ok_or_else(failed),
         None => return Err(Failure::bare(401, "No ticket")),
     };
     let user = match world.access.read_ticket(&ticket, now) {

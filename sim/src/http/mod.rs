@@ -1,9 +1,9 @@
 //! The HTTPS face: connections, the order of checks, the forms of answers.
 //!
 //! [`tls`] makes or reads the certificate, [`server`] accepts connections, [`pipeline`] takes a request through
-//! the checks in PVE's order: [`asked`] is the request, [`params`] reads its parameters, [`credentials`] finds what it
-//! shows, [`caller`] says who asks and whether they may, [`answer`] gives the outcome its form, [`compression`] packs
-//! long answers. What endpoints do is in `api`.
+//! the checks in PVE's order: [`asked`] is the request, [`params`] reads its parameters, [`upload`] those that come with
+//! a file, [`credentials`] finds what it shows, [`caller`] says who asks and whether they may, [`answer`] gives the
+//! outcome its form, [`compression`] packs long answers. What endpoints do is in `api`.
 
 mod answer;
 mod asked;
@@ -14,3 +14,4 @@ pub(crate) mod params;
 pub(crate) mod pipeline;
 pub(crate) mod server;
 pub(crate) mod tls;
+mod upload;

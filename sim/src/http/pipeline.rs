@@ -114,7 +114,8 @@ async fn decide(
     asked: &Asked,
     user: &mut Option<String>,
 ) -> Result<Reply, Failure> {
-    let unsafe_method = asked.method != "GET";
+    // Plain forms of web pages cannot send the header with the token; an upload does without.
+    let unsafe_method = asked.method != "GET" && asked.upload.is_none();
     let (format, rest) = Format::of(&asked.path);
     if format.is_none() {
         return Err(Failure::bare(501, "no such uri"));
@@ -176,7 +177,11 @@ async fn decide(
         )?;
     }
     let major = sim.world().major;
-    let params = schema::check(endpoint.properties(), &given, major).map_err(Failure::invalid)?;
+    let mut params = schema::check(endpoint.properties(), &given, major).map_err(Failure::invalid)?;
+    if let Some(Ok(upload)) = &asked.upload {
+        let name = sim.world().uploads.add(upload.file.clone());
+        params.set("tmpfilename", name);
+    }
     let vmid = params.get("vmid").and_then(|text| text.parse().ok());
     let _guard = flock(sim, endpoint, vmid).await?;
     let reply = {

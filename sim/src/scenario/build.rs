@@ -11,7 +11,6 @@ use super::{Scenario, ScenarioError, file};
 use crate::options::Major;
 use crate::schema::format;
 use crate::units::{float, mix};
-use crate::world::access::{Access, Grant, SecondFactor, Token, User};
 use crate::world::backup::Archive;
 use crate::world::retention::Keep;
 use crate::world::storage::{Storage, StorageKind, Volume};
@@ -42,11 +41,13 @@ impl Scenario {
             major,
             seed,
             cluster: file.cluster.name.clone(),
+            options: BTreeMap::new(),
             nodes: nodes(file, now)?,
             storages: IndexMap::new(),
             archives: crate::world::backup::Archives::default(),
+            uploads: crate::world::upload::Uploads::default(),
             vms: BTreeMap::new(),
-            access: access(file, major, seed)?,
+            access: super::access::access(file, major, seed)?,
             tasks: crate::world::task::Tasks::default(),
             durations: file.durations,
             firewall: crate::world::firewall::Firewall::default(),
@@ -82,6 +83,7 @@ impl Scenario {
             add_fleet(&mut world, &mut volumes, fleet, now)?;
         }
         archives(file, &mut world)?;
+        super::access::members(&world)?;
         world.publish_all(now);
         Ok(world)
     }
@@ -108,74 +110,6 @@ fn nodes(file: &file::File, now: f64) -> Built<IndexMap<String, Node>> {
         }
     }
     Ok(out)
-}
-
-fn access(file: &file::File, major: Major, seed: u64) -> Built<Access> {
-    let mut access = Access {
-        major,
-        users: BTreeMap::new(),
-        tokens: BTreeMap::new(),
-        roles: BTreeMap::new(),
-        grants: Vec::new(),
-        pools: BTreeMap::new(),
-        key: format!("{:016x}", mix(seed, 2)),
-        rotations: 0,
-    };
-    for role in &file.roles {
-        access.roles.insert(role.name.clone(), role.privileges.clone());
-    }
-    for user in &file.users {
-        let place = format!("user `{}`", user.id);
-        if !user.id.contains('@') || user.id.contains('!') {
-            return wrong(place, "a user id is `NAME@REALM`");
-        }
-        let second = match user.totp.as_deref().map(crate::world::totp::secret) {
-            None => None,
-            Some(Some(secret)) => Some(SecondFactor { secret, used: None }),
-            Some(None) => return wrong(place, "`totp` is a secret in base32"),
-        };
-        let made = User {
-            password: user.password.clone(),
-            enabled: user.enabled,
-            second,
-        };
-        if access.users.insert(user.id.clone(), made).is_some() {
-            return wrong(place, "is there twice");
-        }
-        for token in &user.tokens {
-            let made = Token {
-                secret: token.secret.clone(),
-                separate: token.privsep,
-                revoked: false,
-            };
-            access.tokens.insert(format!("{}!{}", user.id, token.name), made);
-        }
-    }
-    for grant in &file.grants {
-        let place = format!("acl `{}` on `{}`", grant.subject, grant.path);
-        if !access.users.contains_key(&grant.subject) && !access.tokens.contains_key(&grant.subject) {
-            return wrong(place, "there is no such user or token");
-        }
-        if !grant.path.starts_with('/') {
-            return wrong(place, "the path must begin with `/`");
-        }
-        let built_in = crate::world::is_built_in_role(&grant.role, major);
-        if !built_in && !access.roles.contains_key(&grant.role) {
-            return wrong(place, format!("there is no role `{}`", grant.role));
-        }
-        access.grants.push(Grant {
-            path: grant.path.clone(),
-            subject: grant.subject.clone(),
-            role: grant.role.clone(),
-            propagate: grant.propagate,
-        });
-    }
-    for pool in &file.pools {
-        access
-            .pools
-            .insert(pool.name.clone(), pool.members.iter().copied().collect());
-    }
-    Ok(access)
 }
 
 fn storages(file: &file::File, world: &mut World, now: f64) -> Built<()> {

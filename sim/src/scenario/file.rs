@@ -29,6 +29,8 @@ pub(super) struct File {
     pub(super) roles: Vec<Role>,
     #[serde(default, rename = "user")]
     pub(super) users: Vec<User>,
+    #[serde(default, rename = "group")]
+    pub(super) groups: Vec<Group>,
     #[serde(default, rename = "acl")]
     pub(super) grants: Vec<Grant>,
     #[serde(default, rename = "pool")]
@@ -173,9 +175,24 @@ pub(super) struct Grant {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Group {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) comment: Option<String>,
+    #[serde(default)]
+    pub(super) members: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Pool {
     pub(super) name: String,
+    #[serde(default)]
+    pub(super) comment: Option<String>,
+    #[serde(default)]
     pub(super) members: Vec<u32>,
+    #[serde(default)]
+    pub(super) storages: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -244,7 +261,8 @@ pub(super) struct Firewall {
     pub(super) aliases: BTreeMap<String, String>,
     pub(super) ipset: BTreeMap<String, Vec<String>>,
     pub(super) rules: Vec<String>,
-    pub(super) groups: Vec<String>,
+    /// Security groups: names and rules.
+    pub(super) groups: BTreeMap<String, Vec<String>>,
 }
 
 fn day() -> u32 {

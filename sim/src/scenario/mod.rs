@@ -3,6 +3,7 @@
 //! [`mod@file`] holds the shape of the file, [`build`] makes a world of it and refuses what contradicts itself: with
 //! [`vms`], [`fleet`] and [`firewall`]. The built-in demo is `sim/scenarios/demo.toml`.
 
+mod access;
 mod build;
 mod file;
 mod firewall;

@@ -80,16 +80,13 @@ pub(crate) fn storage_id(_: &str, text: &str) -> Checked {
 
 /// A pool's name: up to three names of pools within each other.
 pub(crate) fn pool_id(_: &str, text: &str) -> Checked {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    };
-    if (1..=3).contains(&text.split('/').count()) && text.split('/').all(is_name) {
+    if text.trim_end_matches('/').split('/').count() > 3 {
+        return Err(format!("pool name '{text}' nested too deeply (max levels = 3)"));
+    }
+    if text.split('/').all(crate::world::access::names::is_plain) {
         Ok(())
     } else {
-        Err(format!("value does not look like a valid pool name: {text}"))
+        Err(format!("pool name '{text}' contains invalid characters"))
     }
 }
 
@@ -136,6 +133,26 @@ pub(crate) fn address(name: &str, text: &str) -> Checked {
     }
 }
 
+/// An e-mail address, or nothing.
+pub(crate) fn email_or_nothing(_: &str, text: &str) -> Checked {
+    let words = |part: &str, also: &str| {
+        part.split('.').all(|word| {
+            !word.is_empty()
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+        })
+    };
+    let good = text
+        .split_once('@')
+        .is_some_and(|(name, host)| words(name, "_+-~") && words(host, "-"));
+    if text.is_empty() || good {
+        Ok(())
+    } else {
+        Err("value does not look like a valid email address".to_owned())
+    }
+}
+
 /// An IPv4 address.
 pub(crate) fn ipv4(_: &str, text: &str) -> Checked {
     text.parse::<Ipv4Addr>()
@@ -156,6 +173,19 @@ fn prefix_within(text: &str, lowest: u8, highest: u8) -> bool {
         && text
             .parse::<u8>()
             .is_ok_and(|length| (lowest..=highest).contains(&length))
+}
+
+/// `ADDRESS/PREFIX`, 8…32 for IPv4 and 8…128 for IPv6.
+pub(crate) fn cidr(_: &str, text: &str) -> Checked {
+    let good = text.split_once('/').is_some_and(|(address, prefix)| {
+        (address.parse::<Ipv4Addr>().is_ok() && prefix_within(prefix, 8, 32))
+            || (address.parse::<Ipv6Addr>().is_ok() && prefix_within(prefix, 8, 128))
+    });
+    if good {
+        Ok(())
+    } else {
+        Err("value does not look like a valid CIDR network".to_owned())
+    }
 }
 
 /// `ADDRESS/PREFIX` (8…32) or `dhcp`.

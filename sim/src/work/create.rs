@@ -74,7 +74,7 @@ async fn attempt(worker: &Worker, vmid: u32, new: New) -> Outcome {
             .map(|(key, drive)| format!("{key}: successfully created disk '{}'", drive.print()))
             .collect::<Vec<_>>();
         if let Some(pool) = &new.pool {
-            world.access.pools.entry(pool.clone()).or_default().insert(vmid);
+            world.access.add_to_pool(vmid, pool);
         }
         if new.managed {
             let wanted = if new.start {

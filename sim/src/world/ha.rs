@@ -25,6 +25,8 @@ pub(crate) struct Managed {
     pub(crate) settings: BTreeMap<String, String>,
     /// Since when its node is away, in seconds since the epoch.
     pub(crate) lost: Option<f64>,
+    /// The node it was asked to go to, until it sets out.
+    pub(crate) target: Option<String>,
 }
 
 impl Managed {
@@ -35,6 +37,7 @@ impl Managed {
             patience: None,
             settings: BTreeMap::new(),
             lost: None,
+            target: None,
         }
     }
 
@@ -42,6 +45,7 @@ impl Managed {
     pub(crate) fn state(&self, runs: bool) -> &'static str {
         match (self.wanted, self.lost, runs) {
             (_, Some(_), _) => "fence",
+            _ if self.target.is_some() => "migrate",
             (Wanted::Started, None, _) => "started",
             (Wanted::Stopped, None, true) => "request_stop",
             (Wanted::Stopped, None, false) => "stopped",

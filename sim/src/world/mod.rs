@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod backup;
 pub(crate) mod counters;
+pub(crate) mod devices;
 pub(crate) mod faults;
 pub(crate) mod figures;
 pub(crate) mod firewall;
@@ -13,12 +14,12 @@ pub(crate) mod guest;
 pub(crate) mod ha;
 pub(crate) mod load;
 mod reading;
+pub(crate) mod references;
 pub(crate) mod retention;
-mod roles;
-
 pub(crate) mod storage;
 pub(crate) mod task;
 pub(crate) mod totp;
+pub(crate) mod upload;
 pub(crate) mod vm;
 pub(crate) mod volumes;
 
@@ -35,6 +36,7 @@ use self::firewall::Firewall;
 use self::ha::Managed;
 use self::storage::Storage;
 use self::task::Tasks;
+use self::upload::Uploads;
 use self::vm::Vm;
 use crate::console::Consoles;
 use crate::failure::Failure;
@@ -99,6 +101,8 @@ pub struct Durations {
     pub restore_per_gib: f64,
     /// Removing a volume from a storage.
     pub remove_volume: f64,
+    /// Downloading one GiB.
+    pub download_per_gib: f64,
 }
 
 impl Default for Durations {
@@ -121,6 +125,7 @@ impl Default for Durations {
             backup_per_gib: 0.3,
             restore_per_gib: 0.4,
             remove_volume: 1.0,
+            download_per_gib: 10.0,
         }
     }
 }
@@ -134,12 +139,16 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     /// Its name.
     pub(crate) cluster: String,
+    /// What the datacenter's file says, by PVE's names.
+    pub(crate) options: BTreeMap<String, String>,
     /// Its nodes, in the order of their ids.
     pub(crate) nodes: IndexMap<String, Node>,
     /// Its storages.
     pub(crate) storages: IndexMap<String, Storage>,
     /// What is inside its backups.
     pub(crate) archives: Archives,
+    /// Files that are on their way into a storage.
+    pub(crate) uploads: Uploads,
     /// Its VMs.
     pub(crate) vms: BTreeMap<u32, Vm>,
     /// Who may do what.
@@ -274,9 +283,4 @@ impl World {
 
 fn no_config(node: &str, vmid: u32) -> String {
     format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")
-}
-
-/// Whether PVE has a role of that name by itself.
-pub(crate) fn is_built_in_role(name: &str, major: Major) -> bool {
-    roles::built_in(name, major).is_some()
 }

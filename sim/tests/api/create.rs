@@ -49,7 +49,10 @@ async fn a_taken_number_is_refused_at_once() {
     let answer = lab.post(CREATE, &[("vmid", "99")]).await;
     assert_eq!(answer.status, 400);
     let answer = lab.post(CREATE, &[("vmid", "200"), ("pool", "none")]).await;
-    assert_eq!(answer.reason, "pool 'none' does not exist");
+    assert_eq!(
+        (answer.status, answer.reason.as_str()),
+        (403, "Permission check failed (pool 'none' does not exist)")
+    );
     assert!(lab.control().vm(200).is_none());
 }
 

@@ -3,6 +3,7 @@
 //! `lab` starts a simulator and calls it; `viewer` looks at consoles; each other module proves one area.
 
 mod agent;
+mod agent_files;
 mod backups;
 mod checks;
 mod clone;
@@ -11,17 +12,28 @@ mod config;
 mod console;
 mod create;
 mod ctl;
+mod datacenter;
 mod faults;
 mod firewall;
 mod ha;
 mod habits;
 mod lab;
 mod login;
+mod migrate;
 mod migration;
+mod move_disk;
+mod nodes;
+mod pools;
 mod power;
 mod restore;
+mod roles;
 mod rrd;
+mod security_groups;
 mod snapshots;
 mod storage;
 mod tasks;
+mod terminal;
+mod uploads;
+mod user_groups;
+mod users;
 mod viewer;

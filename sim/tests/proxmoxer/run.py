@@ -21,18 +21,25 @@ import kit
 # Name and how many times faster than real time: what waits for the script must not expire before it asks.
 AREAS = [
     ("access", 100),
+    ("users", 100),
+    ("pools", 200),
     ("cluster", 100),
     ("power", 100),
     ("config", 100),
     ("snapshots", 100),
     ("backups", 200),
     ("lifecycle", 200),
+    ("migrate", 200),
     ("agent", 100),
+    ("files", 100),
     ("tasks", 100),
     ("firewall", 100),
+    ("groups", 100),
     ("storage", 100),
+    ("infrastructure", 200),
     ("console", 3),
     ("readme", 100),
+    ("terminal", 3),
 ]
 
 

@@ -17,6 +17,11 @@ const RUN_BY: &[(&str, &str, &str)] = &[
         "hcl",
         "nobody: scenario checks its names, the document says so",
     ),
+    (
+        "With the clients you have",
+        "yaml",
+        "nobody: scenario checks its names, the document says how it was run",
+    ),
     ("Making things go wrong", "sh", "ctl"),
     ("In process", "rust", "a doctest of the library"),
     ("Control API", "text", "control: faults"),

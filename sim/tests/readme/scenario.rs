@@ -77,3 +77,35 @@ async fn the_example_for_terraform_names_a_token_and_a_vm_that_exist() {
     );
     assert_eq!(lab.get(&path).await.status, 200);
 }
+
+/// Nor is Ansible, here.
+#[tokio::test]
+async fn the_example_for_ansible_names_a_token_and_a_template_that_exist() {
+    let mut lab = Lab::new().await;
+    let text = &blocks_of("With the clients you have", "yaml")[0].text;
+    let value = |key: &str| {
+        let mut lines = text.lines().map(str::trim);
+        lines
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
+            .unwrap()
+    };
+    let (user, token, secret) = (
+        value("api_user"),
+        value("api_token_id"),
+        value("api_token_secret"),
+    );
+    lab.use_token(&format!("PVEAPIToken={user}!{token}={secret}"));
+    let all = lab.list("/cluster/resources?type=vm").await;
+    let template = all.iter().find(|vm| vm["name"] == value("clone")).unwrap();
+    assert_eq!(
+        (&template["template"], &template["node"]),
+        (&1.into(), &value("node").into())
+    );
+}
+
+#[test]
+fn the_scenario_for_the_go_client_has_the_template_of_its_tests() {
+    let text = include_str!("../../scenarios/telmate.toml");
+    assert!(Scenario::from_toml(text).is_ok());
+    assert!(text.contains("vmid = 9000") && text.contains("password = \"Enter123!\""));
+}

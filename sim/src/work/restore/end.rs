@@ -43,6 +43,7 @@ pub(super) fn finish(
                 worker.node(),
                 &Wish {
                     name: Some(&seed_name),
+                    replaces: true,
                     ..Wish::new(id, vmid, CLOUDINIT_BYTES)
                 },
                 now,
@@ -101,7 +102,7 @@ pub(super) fn finish(
     vm.seeded = None;
     vm.guest = Guest::of_boot_time(vm.guest.boot_seconds);
     if let Some(pool) = &what.pool {
-        world.access.pools.entry(pool.clone()).or_default().insert(vmid);
+        world.access.add_to_pool(vmid, pool);
     }
     world.counters.effect(Effect::Restored, vmid, Some(&what.archive));
     Ok(())

@@ -85,6 +85,7 @@ pub(crate) fn grants(role: &str, privilege: &str, major: Major) -> Option<bool> 
         "Administrator" => true,
         "NoAccess" => false,
         "PVEAdmin" => ![
+            "Mapping.Modify",
             "Permissions.Modify",
             "Realm.Allocate",
             "Sys.AccessNetwork",
@@ -96,6 +97,8 @@ pub(crate) fn grants(role: &str, privilege: &str, major: Major) -> Option<bool> 
         "PVEAuditor" => privilege.ends_with(".Audit"),
         "PVEDatastoreAdmin" => privilege.starts_with("Datastore."),
         "PVEDatastoreUser" => privilege == "Datastore.AllocateSpace" || privilege == "Datastore.Audit",
+        "PVEMappingAdmin" => privilege.starts_with("Mapping."),
+        "PVEMappingUser" => privilege == "Mapping.Audit" || privilege == "Mapping.Use",
         "PVEPoolAdmin" => privilege.starts_with("Pool."),
         "PVEPoolUser" => privilege == "Pool.Audit",
         "PVESDNAdmin" => privilege.starts_with("SDN."),
@@ -108,6 +111,45 @@ pub(crate) fn grants(role: &str, privilege: &str, major: Major) -> Option<bool> 
         _ => return None,
     };
     Some(chosen && privileges(major).any(|known| known == privilege))
+}
+
+/// The roles that PVE has by itself.
+pub(crate) const BUILT_IN: &[&str] = &[
+    "Administrator",
+    "NoAccess",
+    "PVEAdmin",
+    "PVEAuditor",
+    "PVEDatastoreAdmin",
+    "PVEDatastoreUser",
+    "PVEMappingAdmin",
+    "PVEMappingUser",
+    "PVEPoolAdmin",
+    "PVEPoolUser",
+    "PVESDNAdmin",
+    "PVESDNUser",
+    "PVESysAdmin",
+    "PVETemplateUser",
+    "PVEUserAdmin",
+    "PVEVMAdmin",
+    "PVEVMUser",
+];
+
+/// A privilege of PVE 8, as a parameter.
+pub(crate) fn privilege_of_8(_: &str, text: &str) -> Result<(), String> {
+    known(text, Major::V8)
+}
+
+/// A privilege of PVE 9, as a parameter.
+pub(crate) fn privilege_of_9(_: &str, text: &str) -> Result<(), String> {
+    known(text, Major::V9)
+}
+
+fn known(text: &str, major: Major) -> Result<(), String> {
+    if privileges(major).any(|privilege| privilege == text) {
+        Ok(())
+    } else {
+        Err(format!("invalid privilege '{text}'"))
+    }
 }
 
 /// The privileges of a built-in role; `None` for a role that PVE does not have by itself.
@@ -130,5 +172,21 @@ mod tests {
         assert!(!privileges(Major::V9).any(|p| p == "VM.Monitor"));
         let user = built_in("PVEVMUser", Major::V9).unwrap();
         assert!(user.contains(&"VM.GuestAgent.Audit") && !user.contains(&"VM.GuestAgent.Unrestricted"));
+        assert!(privilege_of_8("", "VM.Monitor").is_ok());
+        assert_eq!(
+            privilege_of_9("", "VM.Monitor").unwrap_err(),
+            "invalid privilege 'VM.Monitor'"
+        );
+    }
+
+    #[test]
+    fn every_built_in_role_has_its_privileges_and_other_names_have_none() {
+        for role in BUILT_IN {
+            let list = built_in(role, Major::V9).unwrap();
+            assert_eq!(list.is_empty(), *role == "NoAccess", "{role}");
+        }
+        assert!(built_in("mine", Major::V9).is_none());
+        let admin = built_in("PVEAdmin", Major::V9).unwrap();
+        assert!(admin.contains(&"Mapping.Use") && !admin.contains(&"Mapping.Modify"));
     }
 }

@@ -1,12 +1,18 @@
 //! Tickets: login with a password, with a second factor, by an old ticket; and whether a console's ticket is good.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
-use super::{Allow, Answer, Call, Endpoint, Takes};
+use super::roles::{OF_8, OF_9};
+use super::{Allow, Answer, Call, Endpoint};
+use crate::api::Takes;
 use crate::console::ticket::{self, Claim};
 use crate::failure::Failure;
 use crate::options::Major;
 use crate::schema::{Property, format};
+use crate::world::access::names;
+use crate::world::access::roles::privilege_of_9;
 
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint {
@@ -14,13 +20,16 @@ pub(super) const ROUTES: &[Endpoint] = &[
         takes: Takes::Only(LOGIN),
         ..Endpoint::anywhere("POST", "/access/ticket", Allow::World, &[], login)
     },
+    Endpoint::anywhere("GET", "/access/ticket", Allow::World, &[], |_| {
+        Ok(Value::Null.into())
+    }),
     Endpoint::anywhere("POST", "/access/vncticket", Allow::World, VNC, vnc_ticket),
 ];
 
 const VNC: &[Property] = &[
     Property::text("authid").no_longer_than(64),
     Property::text("path").no_longer_than(64),
-    Property::text("privs").no_longer_than(64),
+    Property::text("privs").list_of(privilege_of_9).no_longer_than(64),
     Property::text("vncticket"),
     Property::integer("port").optional(),
 ];
@@ -36,10 +45,8 @@ const LOGIN: &[Property] = &[
         .optional()
         .no_longer_than(64)
         .requires("privs"),
-    Property::text("privs")
-        .optional()
-        .no_longer_than(64)
-        .requires("path"),
+    OF_9.no_longer_than(64).requires("path"),
+    OF_8.no_longer_than(64).requires("path"),
 ];
 
 /// Whatever is wrong, PVE says no more than this.
@@ -59,13 +66,7 @@ fn login(call: &mut Call<'_>) -> Answer {
         Some(realm) if !name.contains('@') => format!("{name}@{realm}"),
         _ => name.to_owned(),
     };
-    let enabled = call
-        .world
-        .access
-        .users
-        .get(&user)
-        .is_some_and(|user| user.enabled);
-    if !enabled {
+    if !call.world.access.active(&user, call.sim.clock.seconds()) {
         return Err(refused());
     }
     let mut answer = Map::new();
@@ -113,7 +114,9 @@ fn vnc_ticket(call: &mut Call<'_>) -> Answer {
         ));
     }
     let who = call.params.text("authid");
-    let path = call.params.text("path");
+    let Some(path) = names::normal_path(call.params.text("path")) else {
+        return Err(refused());
+    };
     let vmid = path.strip_prefix("/vms/").and_then(|id| id.parse().ok());
     let port = call
         .params
@@ -126,7 +129,7 @@ fn vnc_ticket(call: &mut Call<'_>) -> Answer {
         ticket::valid(&call.world.access, call.params.text("vncticket"), claim, now)
     });
     let mut wanted = format::items(privileges).peekable();
-    let may = wanted.peek().is_some() && wanted.all(|p| call.world.access.may(who, path, p));
+    let may = wanted.peek().is_some() && wanted.all(|p| call.world.access.may(who, &path, p));
     if good && may {
         Ok(Value::Null.into())
     } else {
@@ -163,21 +166,54 @@ fn proven(call: &mut Call<'_>, user: &str) -> Result<Stage, Failure> {
     }
 }
 
-/// The privileges on the roots of PVE's tree of objects.
+/// What the web interface shows to a user: by the first part of a path, the privileges of its kind that the user has
+/// there or on anything below.
 fn capabilities(call: &Call<'_>, user: &str) -> Value {
-    let roots = [
-        ("vms", "/vms"),
-        ("storage", "/storage"),
-        ("access", "/access"),
-        ("nodes", "/nodes"),
-        ("dc", "/"),
-        ("sdn", "/sdn"),
-        ("mapping", "/mapping"),
+    const ALL: &str = "Permissions.Modify";
+    let kinds: [(&str, &[&str]); 7] = [
+        ("vms", &["VM.", ALL]),
+        ("access", &["User.", "Group.", ALL]),
+        ("storage", &["Datastore.", ALL]),
+        ("nodes", &["Sys.", ALL]),
+        ("sdn", &["SDN.", ALL]),
+        ("dc", &["Sys.Audit", "Sys.Modify", "SDN."]),
+        ("mapping", &["Mapping.", ALL]),
     ];
-    let had = roots.iter().map(|(name, path)| {
-        let privileges = call.world.access.privileges(user, path);
-        let privileges = privileges.keys().map(|p| (p.clone(), Value::from(1)));
-        ((*name).to_owned(), Value::Object(privileges.collect()))
-    });
-    json!(had.collect::<Map<_, _>>())
+    let access = &call.world.access;
+    let mut paths = access
+        .grants
+        .iter()
+        .map(|grant| grant.path.as_str())
+        .collect::<BTreeSet<_>>();
+    paths.extend([
+        "/",
+        "/nodes",
+        "/access/groups",
+        "/vms",
+        "/storage",
+        "/sdn",
+        "/mapping",
+    ]);
+    let mut out = kinds
+        .iter()
+        .map(|(kind, _)| ((*kind).to_owned(), Map::new()))
+        .collect::<BTreeMap<_, _>>();
+    for path in paths {
+        let top = path.split('/').nth(1).filter(|top| !top.is_empty());
+        for privilege in access.privileges(user, path).into_keys() {
+            let shown = kinds.iter().filter(|(kind, begins)| {
+                let fits = begins.iter().any(|begin| privilege.starts_with(begin));
+                fits && match top {
+                    Some("pool") => ["vms", "storage"].contains(kind),
+                    top => *kind == top.unwrap_or("dc"),
+                }
+            });
+            for (kind, _) in shown {
+                if let Some(map) = out.get_mut(*kind) {
+                    map.insert(privilege.clone(), Value::from(1));
+                }
+            }
+        }
+    }
+    json!(out)
 }

@@ -10,6 +10,7 @@ use super::access::judges;
 use super::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::{Property, format};
+use crate::world::access::names;
 use crate::world::access::pools::Pool;
 use crate::world::vm::Vm;
 
@@ -133,8 +134,7 @@ fn storage(call: &Call<'_>, id: &str) -> Option<Value> {
 }
 
 fn comment(call: &Call<'_>) -> Option<String> {
-    let text = call.params.get("comment").filter(|text| !text.is_empty());
-    text.map(str::to_owned)
+    call.params.get("comment").and_then(names::kept)
 }
 
 fn create(call: &mut Call<'_>) -> Answer {

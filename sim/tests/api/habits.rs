@@ -221,3 +221,30 @@ async fn there_are_no_backup_jobs() {
     lab.root().await;
     assert!(lab.list("/cluster/backup").await.is_empty());
 }
+
+/// As Telmate's client takes a comment away: the file of users keeps no blanks around its fields.
+#[tokio::test]
+async fn a_comment_that_is_only_a_blank_takes_the_comment_away() {
+    let mut lab = Lab::new().await;
+    lab.root().await;
+    let token = "/access/users/portico@pve/token/panel";
+    assert_eq!(
+        lab.put(token, &[("comment", " for the panel ")]).await.status,
+        200
+    );
+    assert_eq!(lab.get(token).await.data()["comment"], "for the panel");
+    assert_eq!(lab.put(token, &[("comment", " ")]).await.status, 200);
+    assert_eq!(lab.get(token).await.data().get("comment"), None);
+    let user = "/access/users/portico@pve";
+    assert_eq!(
+        lab.put(user, &[("comment", " "), ("firstname", " Ada")])
+            .await
+            .status,
+        200
+    );
+    let shown = lab.get(user).await.data();
+    assert_eq!(
+        (shown.get("comment"), &shown["email"]),
+        (None, &"a@example.net".into())
+    );
+}

@@ -35,8 +35,7 @@ fn found<'a>(access: &'a Access, name: &str) -> Result<&'a Group, String> {
 }
 
 fn comment(call: &Call<'_>) -> Option<String> {
-    let text = call.params.get("comment").filter(|text| !text.is_empty());
-    text.map(str::to_owned)
+    call.params.get("comment").and_then(names::kept)
 }
 
 fn list(call: &mut Call<'_>) -> Answer {

@@ -7,7 +7,7 @@ use super::{Allow, Answer, Call, Endpoint, judges, parameter_failed};
 use crate::failure::Failure;
 use crate::schema::{Params, Property, format};
 use crate::units::{mix, uuid};
-use crate::world::access::{Access, Token};
+use crate::world::access::{Access, Token, names};
 
 const LIST: &str = "/access/users/{userid}/token";
 const ONE: &str = "/access/users/{userid}/token/{tokenid}";
@@ -78,12 +78,12 @@ fn create(call: &mut Call<'_>) -> Answer {
     let access = &mut call.world.access;
     access.made_tokens += 1;
     let secret = uuid(mix(seed, access.made_tokens));
-    let comment = call.params.get("comment").filter(|text| !text.is_empty());
+    let comment = call.params.get("comment").and_then(names::kept);
     let token = Token {
         secret: secret.clone(),
         separate: call.params.get("privsep") != Some("0"),
         expire: call.params.integer("expire").unwrap_or(0),
-        comment: comment.map(str::to_owned),
+        comment,
         revoked: false,
     };
     let mut info = token_info(&token);
@@ -108,7 +108,7 @@ fn update(call: &mut Call<'_>) -> Answer {
         token.separate = params.get("privsep").map_or(token.separate, |flag| flag == "1");
         token.expire = params.integer("expire").unwrap_or(token.expire);
         if let Some(comment) = params.get("comment") {
-            token.comment = Some(comment.to_owned()).filter(|text| !text.is_empty());
+            token.comment = names::kept(comment);
         }
         if format::items(&unset).next().is_some() {
             token.comment = None;

@@ -47,11 +47,10 @@ impl User {
 
     /// Sets a detail; an empty one is none.
     pub(crate) fn detail(&mut self, name: &str, value: &str) {
-        if value.is_empty() {
-            self.details.remove(name);
-        } else {
-            self.details.insert(name.to_owned(), value.to_owned());
-        }
+        match names::kept(value) {
+            Some(value) => self.details.insert(name.to_owned(), value),
+            None => self.details.remove(name),
+        };
     }
 }
 

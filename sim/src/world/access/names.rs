@@ -1,5 +1,10 @@
 //! What users, tokens, groups, roles and paths are called, and in which words PVE refuses other names.
 
+/// A text as the file of users keeps it: without blanks around it, and not at all when nothing is left.
+pub(crate) fn kept(text: &str) -> Option<String> {
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
 /// `[A-Za-z][A-Za-z0-9.\-_]+`: realms, and the part of a token's id after the `!`.
 pub(crate) fn is_realm(text: &str) -> bool {
     text.len() >= 2 && text.starts_with(|c: char| c.is_ascii_alphabetic()) && is_plain(text)

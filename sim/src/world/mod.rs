@@ -13,6 +13,7 @@ pub(crate) mod ha;
 pub(crate) mod load;
 mod reading;
 pub(crate) mod retention;
+mod section;
 pub(crate) mod storage;
 pub(crate) mod task;
 pub(crate) mod totp;

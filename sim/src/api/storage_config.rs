@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
-use super::{Allow, Answer, Call, Endpoint};
+use super::{Allow, Answer, Call, Endpoint, Takes};
 use crate::failure::Failure;
 use crate::schema::{Params, Property, format};
 use crate::world::World;
@@ -19,7 +19,10 @@ const MODIFY: Allow = Allow::On("/storage", &["Datastore.Allocate"]);
 
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::anywhere("GET", "/storage", Allow::User, LIST, list),
-    Endpoint::anywhere("POST", "/storage", MODIFY, CREATE, create),
+    Endpoint {
+        takes: Takes::And(CREATE, SETTINGS),
+        ..Endpoint::anywhere("POST", "/storage", MODIFY, &[], create)
+    },
     Endpoint::anywhere(
         "GET",
         "/storage/{storage}",
@@ -27,7 +30,10 @@ pub(super) const ROUTES: &[Endpoint] = &[
         &[],
         read,
     ),
-    Endpoint::anywhere("PUT", "/storage/{storage}", MODIFY, UPDATE, update),
+    Endpoint {
+        takes: Takes::And(UPDATE, SETTINGS),
+        ..Endpoint::anywhere("PUT", "/storage/{storage}", MODIFY, &[], update)
+    },
     Endpoint::anywhere("DELETE", "/storage/{storage}", MODIFY, &[], remove),
 ];
 
@@ -56,73 +62,50 @@ const fn flag(name: &'static str) -> Property {
     Property::boolean(name).optional()
 }
 
-/// The settings that are given when a storage is made.
+/// The settings that can change.
+const SETTINGS: &[Property] = &[
+    text("blocksize"),
+    text("content").list_of(format::storage_content),
+    flag("create-base-path"),
+    flag("create-subdirs"),
+    flag("disable"),
+    text("fingerprint").pattern(is_fingerprint),
+    text("format").one_of(&["raw", "qcow2", "subvol", "vmdk"]),
+    text("is_mountpoint"),
+    flag("krbd"),
+    Property::integer("max-protected-backups").optional().at_least(-1),
+    flag("mkdir"),
+    text("monhost"),
+    text("mountpoint"),
+    text("namespace"),
+    text("nodes").list_of(format::node),
+    text("options"),
+    text("password").no_longer_than(256),
+    text("pool"),
+    Property::integer("port").optional().at_least(1).at_most(65_535),
+    text("preallocation").one_of(&["off", "metadata", "falloc", "full"]),
+    text("prune-backups").format(retention),
+    flag("saferemove"),
+    text("server"),
+    flag("shared"),
+    flag("sparse"),
+    text("username"),
+];
+
+/// The settings that are given when a storage is made, and never change.
 const CREATE: &[Property] = &[
     Property::text("storage").format(format::storage_id),
     Property::text("type").one_of(&["dir", "lvm", "lvmthin", "nfs", "pbs", "rbd", "zfspool"]),
-    text("blocksize"),
-    text("content").list_of(format::storage_content),
-    flag("create-base-path"),
-    flag("create-subdirs"),
     text("datastore"),
-    flag("disable"),
     text("export"),
-    text("fingerprint").pattern(is_fingerprint),
-    text("format").one_of(&["raw", "qcow2", "subvol", "vmdk"]),
-    text("is_mountpoint"),
-    flag("krbd"),
-    Property::integer("max-protected-backups").optional().at_least(-1),
-    flag("mkdir"),
-    text("monhost"),
-    text("mountpoint"),
-    text("namespace"),
-    text("nodes").list_of(format::node),
-    text("options"),
-    text("password").no_longer_than(256),
     text("path"),
-    text("pool"),
-    Property::integer("port").optional().at_least(1).at_most(65_535),
-    text("preallocation").one_of(&["off", "metadata", "falloc", "full"]),
-    text("prune-backups").format(retention),
-    flag("saferemove"),
-    text("server"),
-    flag("shared"),
-    flag("sparse"),
     text("thinpool"),
-    text("username"),
     text("vgname"),
 ];
 
-/// The settings that can change; PVE does not even know the others here, such as `path`.
 const UPDATE: &[Property] = &[
-    text("blocksize"),
-    text("content").list_of(format::storage_content),
-    flag("create-base-path"),
-    flag("create-subdirs"),
     text("delete").list_of(format::config_id).no_longer_than(4096),
     text("digest").no_longer_than(64),
-    flag("disable"),
-    text("fingerprint").pattern(is_fingerprint),
-    text("format").one_of(&["raw", "qcow2", "subvol", "vmdk"]),
-    text("is_mountpoint"),
-    flag("krbd"),
-    Property::integer("max-protected-backups").optional().at_least(-1),
-    flag("mkdir"),
-    text("monhost"),
-    text("mountpoint"),
-    text("namespace"),
-    text("nodes").list_of(format::node),
-    text("options"),
-    text("password").no_longer_than(256),
-    text("pool"),
-    Property::integer("port").optional().at_least(1).at_most(65_535),
-    text("preallocation").one_of(&["off", "metadata", "falloc", "full"]),
-    text("prune-backups").format(retention),
-    flag("saferemove"),
-    text("server"),
-    flag("shared"),
-    flag("sparse"),
-    text("username"),
 ];
 
 fn retention(_: &str, text: &str) -> Result<(), String> {

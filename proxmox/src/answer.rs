@@ -42,18 +42,9 @@ pub(crate) fn read<T: DeserializeOwned>(target: Box<Target>, body: &[u8]) -> Res
 
 /// The error for an answer whose types or syntax are wrong. Quoted content is left out of the message.
 pub(crate) fn malformed(target: Box<Target>, problem: &impl ToString) -> Error {
-    let problem = problem.to_string();
-    let shown = match (problem.find('"'), problem.rfind('"')) {
-        (Some(from), Some(to)) if to > from => {
-            let before = problem.get(..from).unwrap_or_default();
-            let after = problem.get(to + 1..).unwrap_or_default();
-            format!("{before}`…`{after}")
-        }
-        _ => problem,
-    };
     Error::Malformed {
         target,
-        problem: clean(&shown, std::iter::empty()).chars().take(200).collect(),
+        problem: lenient::without_content(&problem.to_string()),
     }
 }
 
@@ -108,8 +99,8 @@ pub(crate) fn refusal<'s>(
         }
         400 if !errors.is_empty() => Error::Parameters { target, errors, text },
         code => Error::Refused {
+            reason: Reason::classify_about(target.vmid, &text),
             target,
-            reason: Reason::classify(&text),
             status: code,
             text,
         },

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::Method;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::answer::Answer;
 use crate::cluster::ClusterConfig;
-use crate::error::{ConfigError, Error};
+use crate::error::{ConfigError, Error, Target};
 use crate::id::{NodeName, VmId};
 use crate::nodes::{Look, NodeCache};
 use crate::observe::Observer;
@@ -70,7 +70,8 @@ impl Client {
     /// The node a VM is on, from the copy of the cluster's list or, when that is too old, from PVE.
     ///
     /// # Errors
-    /// [`Error::VmUnknown`] when no node has it; else what the call for the list met with.
+    /// [`Error::VmUnknown`] when no node has it, [`Error::Busy`] when others wait for the list in vain; else what the
+    /// call for the list met with.
     pub async fn node_of(&self, vmid: VmId) -> Result<NodeName, Error> {
         self.resolve(vmid, None).await
     }
@@ -105,7 +106,14 @@ impl Client {
             return self.found(vmid, look);
         }
         // Many calls may need the list at once: the first fetches it, the others wait for it here.
-        let _renewal = self.nodes().renewal.lock().await;
+        // While it is not to be had they do not queue up to ask for it one after the other.
+        let allowed = self.transport().read_timeout();
+        let Ok(_renewal) = tokio::time::timeout(allowed, self.nodes().renewal.lock()).await else {
+            return Err(Error::Busy {
+                target: list_target(self.name(), vmid),
+                after: allowed,
+            });
+        };
         let look = self.nodes().look(vmid, not_before, Instant::now());
         if look != Look::Stale {
             return self.found(vmid, look);
@@ -118,14 +126,18 @@ impl Client {
     fn found(&self, vmid: VmId, look: Look) -> Result<NodeName, Error> {
         match look {
             Look::On(node) => Ok(node),
-            Look::Nowhere | Look::Stale => {
-                let route = Route::get("/cluster/resources");
-                let mut target = route.target(self.name());
-                target.vmid = Some(vmid);
-                Err(Error::VmUnknown { target })
-            }
+            Look::Nowhere | Look::Stale => Err(Error::VmUnknown {
+                target: list_target(self.name(), vmid),
+            }),
         }
     }
+}
+
+/// The cluster's list, asked because of a VM.
+fn list_target(cluster: &str, vmid: VmId) -> Box<Target> {
+    let mut target = Route::get("/cluster/resources").target(cluster);
+    target.vmid = Some(vmid);
+    target
 }
 
 impl fmt::Debug for Client {
@@ -186,7 +198,19 @@ impl Vm {
         Ok(data)
     }
 
-    /// The same, and tells where it was answered.
+    /// A write that has nothing to answer.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: impl Fn(Route) -> Route,
+        params: Params,
+    ) -> Result<(), Error> {
+        self.call::<IgnoredAny>(Class::Write, method, path, params)
+            .await?;
+        Ok(())
+    }
+
+    /// As [`Self::call`], and tells where it was answered.
     pub(crate) async fn call_somewhere<T: DeserializeOwned>(
         &self,
         class: Class,

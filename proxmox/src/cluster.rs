@@ -11,8 +11,8 @@ use url::{Host, Url};
 use crate::error::ConfigError;
 use crate::secret::Secret;
 
-/// All that is needed to talk to one cluster.
-#[derive(Debug, Clone)]
+/// All that is needed to talk to one cluster. `Debug` shows of an endpoint only where it points.
+#[derive(Clone)]
 pub struct ClusterConfig {
     /// A name for logs and errors.
     pub name: String,
@@ -72,16 +72,32 @@ impl ClusterConfig {
     }
 }
 
+impl fmt::Debug for ClusterConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterConfig")
+            .field("name", &self.name)
+            .field("endpoints", &self.endpoints.iter().map(shown).collect::<Vec<_>>())
+            .field("token", &self.token)
+            .field("trust", &self.trust)
+            .field("timeouts", &self.timeouts)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// Where an endpoint points. Its URL may carry a password by mistake.
+fn shown(endpoint: &Url) -> String {
+    let host = endpoint.host_str().unwrap_or_default();
+    match endpoint.port() {
+        Some(port) => format!("{}://{host}:{port}", endpoint.scheme()),
+        None => format!("{}://{host}", endpoint.scheme()),
+    }
+}
+
 fn check_endpoint(endpoint: &Url, trust: &Trust) -> Result<(), ConfigError> {
     let wrong = |problem| {
-        // The URL may carry a password by mistake: name only where it points.
-        let shown = format!(
-            "{}://{}",
-            endpoint.scheme(),
-            endpoint.host_str().unwrap_or_default()
-        );
         Err(ConfigError::Endpoint {
-            endpoint: shown,
+            endpoint: shown(endpoint),
             problem,
         })
     };
@@ -299,11 +315,9 @@ mod tests {
             "https://pve1:8006/?a=b",
             "ftp://pve1",
         ] {
-            let error = config(bad, Trust::SystemRoots)
-                .validate()
-                .unwrap_err()
-                .to_string();
-            assert!(!error.contains("secret"), "{error}");
+            let config = config(bad, Trust::SystemRoots);
+            let told = format!("{} {config:?}", config.validate().unwrap_err());
+            assert!(!told.contains("secret@") && !told.contains("root"), "{told}");
         }
     }
 
@@ -377,5 +391,8 @@ mod tests {
         let token = ApiToken::new("panel@pve!tok", Secret::new("deadbeef")).unwrap();
         assert!(!format!("{token:?}").contains("deadbeef"));
         assert_eq!(token.header().expose(), "PVEAPIToken=panel@pve!tok=deadbeef");
+        // PVE unescapes the header.
+        let token = ApiToken::new("50%41@pve!tok", Secret::new("deadbeef")).unwrap();
+        assert_eq!(token.header().expose(), "PVEAPIToken=50%2541@pve!tok=deadbeef");
     }
 }

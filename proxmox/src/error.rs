@@ -107,8 +107,9 @@ pub enum Error {
         /// PVE's text.
         text: String,
     },
-    /// The VM is in no node's configuration. The cluster was asked just now.
-    #[error("{target}: the VM does not exist on this cluster")]
+    /// The VM is in no node's configuration, or the token may not see it: PVE leaves out of its list what it has no
+    /// `VM.Audit` on, and rights on a single VM go with that VM. The cluster was asked just now.
+    #[error("{target}: the VM does not exist on this cluster, or the token may not see it")]
     VmUnknown {
         /// What was called.
         target: Box<Target>,
@@ -151,15 +152,16 @@ pub enum Error {
         source: Cause,
     },
     /// No answer in the time allowed for this class of calls.
-    #[error("{target}: no answer within {} s", .after.as_secs())]
+    #[error("{target}: no answer within {} s", .after.as_secs_f64())]
     Timeout {
         /// What was called.
         target: Box<Target>,
         /// How long was waited.
         after: Duration,
     },
-    /// The call waited too long for its turn behind other calls to the same node: nothing was sent.
-    #[error("{target}: too many calls wait for this node")]
+    /// The call waited too long for its turn behind other calls to the same node or endpoint, or for the list that
+    /// tells where VMs are: nothing was sent.
+    #[error("{target}: too many calls wait for this")]
     Busy {
         /// What was called.
         target: Box<Target>,
@@ -270,17 +272,21 @@ impl Error {
     /// Whether a *write* that failed so may nevertheless have been done, or still be under way.
     ///
     /// Then it must not be repeated before the VM's state or the node's task list was looked at. `false`
-    /// means that PVE never got the call, or answered that it will not do it.
+    /// means that PVE never got the call, or answered that it will not do it. Of a change of a running VM which takes
+    /// some of it and not the rest (hotplug) it is `true`.
     pub fn may_have_happened(&self) -> bool {
         match self {
             // 595: the endpoint could not connect to the node, so nothing was passed on.
             Self::NodeUnreachable { code, .. } => *code != 595,
             Self::Transport { .. } | Self::Timeout { .. } | Self::Malformed { .. } => true,
+            // What a running VM does not take waits, and the other keys of the same call are changed already.
+            Self::Parameters { errors, .. } => {
+                errors.values().any(|text| text.starts_with("hotplug problem"))
+            }
             // `got timeout` is what waiting for QEMU or the agent ends with: the command was given.
             Self::Refused { reason, .. } => matches!(reason, Reason::Timeout | Reason::WorkerLost),
             Self::Unauthorized { .. }
             | Self::PermissionDenied { .. }
-            | Self::Parameters { .. }
             | Self::VmUnknown { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
@@ -371,6 +377,17 @@ mod tests {
         assert!(!refused(Reason::Other).may_have_happened());
         assert!(refused(Reason::Timeout).may_have_happened());
         assert!(refused(Reason::WorkerLost).may_have_happened());
+    }
+
+    #[test]
+    fn wrong_parameters_did_nothing_but_a_device_that_is_not_taken_leaves_the_others_changed() {
+        let parameters = |text: &str| Error::Parameters {
+            target: target(),
+            errors: BTreeMap::from([("net0".to_owned(), text.to_owned())]),
+            text: "Parameter verification failed.".to_owned(),
+        };
+        assert!(!parameters("invalid format").may_have_happened());
+        assert!(parameters("hotplug problem - device busy").may_have_happened());
     }
 
     #[test]

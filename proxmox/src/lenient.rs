@@ -225,9 +225,23 @@ pub(crate) fn list<T: DeserializeOwned>(entries: Vec<serde_json::Value>, what: &
         }
     }
     if let Some(problem) = first_problem {
+        let problem = without_content(&problem.to_string());
         tracing::warn!(what, left_out = total - read.len(), %problem, "entries of a list could not be read");
     }
     read
+}
+
+/// What is wrong with an answer, without the texts that it quotes: they may be long, secret, or a guest's.
+pub(crate) fn without_content(problem: &str) -> String {
+    let shown = match (problem.find('"'), problem.rfind('"')) {
+        (Some(from), Some(to)) if to > from => {
+            let before = problem.get(..from).unwrap_or_default();
+            let after = problem.get(to + 1..).unwrap_or_default();
+            &format!("{before}`…`{after}")
+        }
+        _ => problem,
+    };
+    shown.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]
@@ -331,5 +345,15 @@ mod tests {
         let entries = serde_json::from_str(r#"[{"n":1},{"n":"abc"},7,{"n":2}]"#).unwrap();
         let rows: Vec<Row> = list(entries, "rows");
         assert_eq!(rows.iter().map(|r| r.n).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn a_problem_is_told_without_the_texts_of_the_answer_and_briefly() {
+        let long = "x".repeat(5000);
+        let problem = serde_json::from_value::<u8>(serde_json::json!(format!("\u{7}{long}"))).unwrap_err();
+        let told = without_content(&problem.to_string());
+        assert_eq!(told, "invalid type: string `…`, expected u8");
+        assert_eq!(without_content(&long).len(), 200);
+        assert_eq!(without_content("missing field `data`\n"), "missing field `data`");
     }
 }

@@ -1,5 +1,55 @@
 //! A typed client of the Proxmox VE API, as far as a panel for single virtual machines needs it.
 //!
+//! # A tour
+//! A client of one cluster, a VM on it, a snapshot, and the task that takes it:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use portico_proxmox::{
+//!     ApiToken, Client, ClusterConfig, NewSnapshot, NoObserver, Secret, SnapshotName, TaskState, Trust,
+//! };
+//!
+//! # async fn tour() -> Result<(), Box<dyn std::error::Error>> {
+//! // Exactly the certificate with this fingerprint is trusted, as `pvenode cert info` shows it.
+//! let pin = "AB:CD:…".parse()?;
+//! let token = ApiToken::new("panel@pve!portico", Secret::new("7f0a3c52-…"))?;
+//! let endpoints = vec!["https://pve1.example:8006".parse()?];
+//! let config = ClusterConfig::new("prod", endpoints, token, Trust::Fingerprints(vec![pin]));
+//! let client = Client::new(config, Arc::new(NoObserver))?;
+//!
+//! // One cheap call lists all VMs; a `Vm` is called where it is, also after it has moved.
+//! let vms = client.vm_resources().await?;
+//! let found = vms.iter().find(|vm| vm.name.as_deref() == Some("web1")).ok_or("no such VM")?;
+//! let vm = client.vm(found.vmid);
+//!
+//! // What takes long is a task. Its id says that it began, its state how it goes, its log what it does.
+//! let new = NewSnapshot { name: SnapshotName::new("before-update")?, description: None, with_memory: false };
+//! let task = vm.create_snapshot(&new).await?;
+//! let mut seen = 0;
+//! let end = loop {
+//!     let state = client.task_status(&task).await?;
+//!     for line in client.task_log(&task, seen, 50).await?.lines {
+//!         println!("{}", line.t);
+//!         seen = line.n;
+//!     }
+//!     if state.is_finished() {
+//!         break state;
+//!     }
+//!     tokio::time::sleep(Duration::from_secs(1)).await;
+//! };
+//! match end {
+//!     TaskState::Failed { reason, text } => println!("{reason}: {text}"),
+//!     end => println!("{}", if end.is_success() { "taken" } else { "lost" }),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/snapshot.rs` is the same as a program, with a time limit. Progress of backups and restores is read from
+//! their logs by [`TaskProgress`], and why one failed by [`BackupFailure`] and [`RestoreFailure`].
+//!
 //! # What lives here
 //! - [`Client`] talks to one cluster, [`Vm`] to one VM on it, wherever it is just now. Their methods are in
 //!   `api`, one module for each area of PVE's API.
@@ -13,7 +63,8 @@
 //! # How the parts meet
 //! A method of `api` builds a `Route` and `Params`, `client` finds the VM's node by `nodes`, `transport`
 //! takes turns, sends, fails over and decides what may be sent twice, `answer` turns what comes back into
-//! data or an error, `lenient` reads the numbers that PVE sends in several shapes.
+//! data or an error, `reason` tells what PVE's sentences mean, `lenient` reads the numbers that PVE sends in
+//! several shapes.
 //!
 //! # Rules
 //! - A **read** is repeated when it fails in a way that passes by itself, at the next endpoint first.
@@ -75,7 +126,7 @@ pub use error::{Cause, ConfigError, Error, Target};
 pub use id::{InvalidId, NodeName, SnapshotName, StorageId, VmId, VolumeId};
 pub use notes::{InvalidNotes, Notes};
 pub use observe::{NoObserver, Observer, Outcome};
-pub use progress::{BackupFailure, TaskProgress};
+pub use progress::{BackupFailure, RestoreFailure, TaskProgress};
 pub use reason::{Lock, Reason};
 pub use secret::Secret;
 pub use upid::Upid;

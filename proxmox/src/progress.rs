@@ -1,4 +1,4 @@
-//! How far a running backup or restore has come, and why a backup failed: read from the task's log.
+//! How far a running backup or restore has come, and why one failed: read from the task's log.
 //!
 //! PVE tells neither in any other way. The log is meant for people and may change its words: what cannot be read
 //! is no progress, never an error.
@@ -77,19 +77,49 @@ impl BackupFailure {
             .enumerate()
             .find_map(|(at, line)| Some((at, line.t.trim().strip_prefix(&start)?)));
         let (at, text) = found?;
-        let mut reason = Reason::classify(text);
-        // A full disk kills the compressor, and QEMU only sees the broken pipe: the line before tells more.
-        let before = lines.iter().take(at).rev().take(20);
-        if reason == Reason::Other
-            && before
-                .into_iter()
-                .any(|line| Reason::classify(&line.t) == Reason::StorageFull)
-        {
-            reason = Reason::StorageFull;
-        }
-        let text = text.chars().filter(|c| !c.is_control()).take(1024).collect();
-        Some(Self { reason, text })
+        Some(Self {
+            // A full disk kills the compressor, and QEMU only sees the broken pipe.
+            reason: reason(text, lines.get(..at).unwrap_or_default()),
+            text: kept(text),
+        })
     }
+}
+
+/// Why a restore failed. The end of the task may only say which command failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreFailure {
+    /// What the text and the lines before it mean.
+    pub reason: Reason,
+    /// PVE's text, for the provider.
+    pub text: String,
+}
+
+impl RestoreFailure {
+    /// Finds the reason in the log of a `qmrestore` task; `None` if it has not failed (yet).
+    ///
+    /// Pass the last lines: the reason is among the twenty before the end.
+    pub fn of_log(lines: &[LogLine]) -> Option<Self> {
+        let (last, before) = lines.split_last()?;
+        let text = last.t.trim().strip_prefix("TASK ERROR: ")?;
+        Some(Self {
+            reason: reason(text, before),
+            text: kept(text),
+        })
+    }
+}
+
+/// What a text means, or where it only tells that a command failed, whether a storage was full just before.
+fn reason(text: &str, before: &[LogLine]) -> Reason {
+    let reason = Reason::classify(text);
+    let full = |line: &LogLine| Reason::classify(&line.t) == Reason::StorageFull;
+    if reason == Reason::Other && before.iter().rev().take(20).any(full) {
+        return Reason::StorageFull;
+    }
+    reason
+}
+
+fn kept(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(1024).collect()
 }
 
 #[cfg(test)]
@@ -195,5 +225,25 @@ mod tests {
             BackupFailure::of_log(&log(text), vmid).unwrap().reason,
             Reason::Other
         );
+    }
+
+    #[test]
+    fn a_restore_that_found_no_room_tells_so_in_the_line_before() {
+        let text = "progress 50% (read 5 bytes, zeroes = 0% (0 bytes), duration 1 sec)\n\
+                    restore failed: blk_pwrite failed at offset 0 - No space left on device\n\
+                    temporary volume 'local-lvm:vm-100-disk-0' successfully removed\n\
+                    TASK ERROR: command '/usr/bin/pbs-restore --repository x' failed: exit code 255";
+        let failure = RestoreFailure::of_log(&log(text)).unwrap();
+        assert_eq!(failure.reason, Reason::StorageFull);
+        assert!(
+            failure.text.starts_with("command '/usr/bin/pbs-restore"),
+            "{failure:?}"
+        );
+        let locked = "TASK ERROR: unable to restore VM 100 - VM is locked (backup)";
+        let failure = RestoreFailure::of_log(&log(locked)).unwrap();
+        assert_eq!(failure.reason, Reason::classify("VM is locked (backup)"));
+        for unfinished in ["", "progress 50% (read 5 bytes, duration 1 sec)", "TASK OK"] {
+            assert_eq!(RestoreFailure::of_log(&log(unfinished)), None, "{unfinished}");
+        }
     }
 }

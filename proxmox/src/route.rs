@@ -210,6 +210,7 @@ impl fmt::Debug for Params {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn segments_are_percent_encoded_and_the_template_has_none_of_them() {
@@ -226,6 +227,20 @@ mod tests {
             "/nodes/pve1/tasks/UPID%3Apve1%3A00000001%3A00000002%3A68A5B0C1%3Aqmstart%3A100%3Ap%40pve%21t%3A/status"
         );
         assert_eq!(route.template, "/nodes/{node}/tasks/{upid}/status");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_volume_is_called_it_stays_one_segment(name in "[^,\\p{Cc}]{1,60}") {
+            let Ok(volume) = VolumeId::new(format!("local:{name}")) else { return Ok(()) };
+            let route = Route::get("/content").volume(&volume);
+            let mut url = url::Url::parse("https://pve1:8006").unwrap();
+            url.set_path(&route.path);
+            let segments = url.path_segments().unwrap().collect::<Vec<_>>();
+            prop_assert_eq!(segments.len(), 2, "{}", url);
+            let decoded = percent_encoding::percent_decode_str(segments[1]).decode_utf8().unwrap();
+            prop_assert_eq!(decoded, volume.as_str());
+        }
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Transport {
             .iter()
             .map(|url| Endpoint {
                 url: url.clone(),
-                turns: Arc::new(Semaphore::new(config.limits.per_endpoint)),
+                turns: turns(config.limits.per_endpoint),
             })
             .collect();
         Ok(Self {
@@ -127,6 +127,10 @@ impl Transport {
 
     pub(crate) fn cluster(&self) -> &str {
         &self.cluster
+    }
+
+    pub(crate) fn read_timeout(&self) -> Duration {
+        self.timeouts.read
     }
 
     pub(crate) fn token_id(&self) -> &str {
@@ -376,9 +380,14 @@ impl Transport {
         }
         let turns = all
             .entry(node.clone())
-            .or_insert_with(|| Arc::new(Semaphore::new(self.limits.per_node)));
+            .or_insert_with(|| turns(self.limits.per_node));
         Arc::clone(turns)
     }
+}
+
+/// So many turns; more than the semaphore can count are no limit.
+fn turns(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
 }
 
 /// Whether another endpoint may do better.

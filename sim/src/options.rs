@@ -54,7 +54,7 @@ pub struct Options {
     /// How many times faster than real time tasks, delays and timeouts run; 1 is real time. Timestamps stay true.
     pub time_scale: f64,
     /// Whether VNC tickets have the form from before April 2026: no password in front, not bound to a port, the
-    /// ticket itself as VNC password unless one is asked for.
+    /// ticket itself as VNC password unless one is asked for. Serial terminals take no tokens then.
     pub old_vnc_tickets: bool,
     /// Makes everything that looks random reproducible.
     pub seed: u64,

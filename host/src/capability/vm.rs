@@ -13,7 +13,7 @@ use portico_runtime::capability::VmPort;
 use super::{Binding, Origin, problem, store_failed};
 use crate::live::problem::operation;
 
-/// Proxmox gives limits in MiB/s.
+/// Proxmox gives limits of disks (`mbps`) and adapters (`rate`) in MiB/s, which it calls MB/s.
 const MIB: f64 = 1_048_576.0;
 
 #[async_trait]
@@ -53,10 +53,7 @@ impl VmPort for Binding {
         let adapters = config.nets().into_iter().take(32).map(|(_, net)| Adapter {
             model: net.model().unwrap_or("virtio").to_owned(),
             mac: net.mac().map(|mac| mac.to_string()).unwrap_or_default(),
-            rate: net
-                .rate()
-                .filter(|rate| *rate > 0.0)
-                .map(|rate| rate * 1_000_000.0),
+            rate: net.rate().filter(|rate| *rate > 0.0).map(|rate| rate * MIB),
             connected: !net.link_down(),
         });
         Ok(HardwareView {

@@ -48,9 +48,9 @@ pub struct Plan {
 pub struct DiskPlan {
     /// Size in GiB, 1 to 131,072.
     pub size_gib: u32,
-    /// Reads, in MB/s; none is unlimited.
+    /// Reads, in MB/s, of 2²⁰ bytes as Proxmox counts; none is unlimited.
     pub mbps_rd: Option<f64>,
-    /// Writes, in MB/s; none is unlimited.
+    /// Writes, in MB/s, of 2²⁰ bytes as Proxmox counts; none is unlimited.
     pub mbps_wr: Option<f64>,
     /// Read operations a second; none is unlimited.
     pub iops_rd: Option<u32>,
@@ -61,7 +61,7 @@ pub struct DiskPlan {
 /// The network adapter of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkPlan {
-    /// Rate in MB/s (12.5 is 100 Mbit/s); none is unlimited.
+    /// Rate in MB/s, of 2²⁰ bytes as Proxmox counts (12 is about 100 Mbit/s); none is unlimited.
     pub rate_mbps: Option<f64>,
     /// The bridge, such as `vmbr0`; none leaves the VM's own.
     pub bridge: Option<String>,

@@ -116,8 +116,8 @@ impl Live {
         Ok(vm)
     }
 
-    /// What the cluster's list says of its VMs, by VMID.
-    pub async fn list(&self, cluster: &ClusterId) -> Result<Arc<HashMap<u32, VmResource>>, Problem> {
+    /// What the cluster's list says of its VMs, by VMID, and when it said so.
+    pub async fn list(&self, cluster: &ClusterId) -> Result<Aged<Arc<HashMap<u32, VmResource>>>, Problem> {
         let client = self.inner.clusters.client(cluster).await?;
         let list = {
             let mut lists = self.inner.lists.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,10 +127,7 @@ impl Live {
             let vms = client.vm_resources().await?;
             Ok(Arc::new(vms.into_iter().map(|vm| (vm.vmid.get(), vm)).collect()))
         };
-        list.get(self.inner.config.list, fetch)
-            .await
-            .map(|aged| aged.value)
-            .map_err(Problem::of)
+        list.get(self.inner.config.list, fetch).await.map_err(Problem::of)
     }
 
     /// The watcher of tasks.

@@ -163,10 +163,7 @@ impl Room {
         };
         let raw = &sample.value.status;
         let vm = crate::capability::vm_state(raw.state(), raw.lock.as_ref());
-        let mut status = status_of(vm);
-        if sample.age() > OLD {
-            status = status.with_note(format!("as of {} seconds ago", sample.age().as_secs()));
-        }
+        let status = status_of(vm, sample.age());
         let lock = raw
             .lock
             .as_ref()
@@ -266,14 +263,19 @@ fn dimmed(access: &Access, button: &Button, vm: VmState, busy: Option<&str>) -> 
     (!fits).then(|| is.to_owned())
 }
 
-/// A state in words.
-pub(super) fn status_of(state: VmState) -> Status {
-    match state {
+/// A state in words, with its age when it is an old one.
+pub(super) fn status_of(state: VmState, age: Duration) -> Status {
+    let status = match state {
         VmState::Running => Status::new("Running", Tone::Success),
         VmState::Stopped => Status::new("Stopped", Tone::Muted),
         VmState::Paused => Status::new("Paused", Tone::Info),
         VmState::Suspended => Status::new("Suspended", Tone::Info),
         VmState::Unknown => Status::new("Unknown", Tone::Warning),
+    };
+    if age > OLD {
+        status.with_note(format!("as of {} seconds ago", age.as_secs()))
+    } else {
+        status
     }
 }
 
@@ -323,4 +325,16 @@ pub(super) async fn live(
             .insert(name, HeaderValue::from_static("portico:fast"));
     }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_says_how_old_it_is_once_it_should_have_been_asked_for_again() {
+        let note = |seconds| status_of(VmState::Running, Duration::from_secs(seconds)).note;
+        assert_eq!(note(12), None);
+        assert_eq!(note(13), Some("as of 13 seconds ago".to_owned()));
+    }
 }

@@ -63,8 +63,11 @@ async fn status(app: &App, service: &Service) -> Status {
         return Status::new("Suspended", Tone::Danger).with_note("Please contact your provider");
     }
     match app.parts.live.list(&service.cluster).await {
-        Ok(list) => match list.get(&service.vmid.get()) {
-            Some(vm) => status_of(crate::capability::vm_state(&vm.state, vm.lock.as_ref())),
+        Ok(list) => match list.value.get(&service.vmid.get()) {
+            Some(vm) => {
+                let state = crate::capability::vm_state(&vm.state, vm.lock.as_ref());
+                status_of(state, list.age())
+            }
             None => Status::new("Unknown", Tone::Warning).with_note("The VM was not found"),
         },
         Err(_) => Status::new("Unknown", Tone::Warning).with_note("The state is not known at the moment"),

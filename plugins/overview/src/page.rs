@@ -317,7 +317,7 @@ impl Template for Live {
             cores: 2,
             memory: 4 * GIB,
             disks: vec![disk(DiskRole::System, Some(200e6))],
-            adapters: vec![adapter(Some(12.5e6))],
+            adapters: vec![adapter(Some(13_107_200.0))],
         };
         let large = Hardware {
             cores: 2,
@@ -326,7 +326,7 @@ impl Template for Live {
                 disk(DiskRole::System, None),
                 disk(DiskRole::Additional, Some(1e8)),
             ],
-            adapters: vec![adapter(Some(12.5e6)), adapter(None)],
+            adapters: vec![adapter(Some(13_107_200.0)), adapter(None)],
         };
         let force = |reason| {
             Some(Force {

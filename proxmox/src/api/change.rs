@@ -2,7 +2,6 @@
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::api::config::ConfigUpdate;
@@ -71,7 +70,14 @@ pub enum CloudinitData {
 impl Vm {
     /// `POST config`: as [`Vm::update_config`], in a task. For changes that make or copy disks, which take long.
     ///
-    /// `None` when PVE did it at once and has no task to show.
+    /// `None` when PVE did it at once and has no task to show. In the task:
+    /// [`Reason::StorageFull`](crate::Reason::StorageFull),
+    /// [`Reason::StorageUnavailable`](crate::Reason::StorageUnavailable),
+    /// [`Reason::VolumeNotFound`](crate::Reason::VolumeNotFound) for a source,
+    /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) while others make volumes on the storage.
+    ///
+    /// # Errors
+    /// [`Reason::Locked`](crate::Reason::Locked) and wrong keys or values at once, as [`Vm::update_config`].
     pub async fn update_config_task(&self, update: &ConfigUpdate) -> Result<Option<Upid>, Error> {
         self.call(
             Class::Write,
@@ -86,7 +92,8 @@ impl Vm {
     ///
     /// The size is absolute, so that a repeated call changes nothing. Everything that can be wrong shows in the
     /// task: [`Reason::ShrinkUnsupported`](crate::Reason::ShrinkUnsupported),
-    /// [`Reason::NoSuchDisk`](crate::Reason::NoSuchDisk).
+    /// [`Reason::NoSuchDisk`](crate::Reason::NoSuchDisk), [`Reason::Locked`](crate::Reason::Locked), and where disks
+    /// take their room at once [`Reason::StorageFull`](crate::Reason::StorageFull).
     ///
     /// # Errors
     /// A detached volume cannot be resized: [`Error::Parameters`].
@@ -120,14 +127,8 @@ impl Vm {
 
     /// `PUT cloudinit`: makes the image with the cloud-init data anew. A start does so too.
     pub async fn regenerate_cloudinit(&self) -> Result<(), Error> {
-        self.call::<IgnoredAny>(
-            Class::Write,
-            Method::PUT,
-            |vm| vm.word("/cloudinit"),
-            Params::new(),
-        )
-        .await?;
-        Ok(())
+        self.change(Method::PUT, |vm| vm.word("/cloudinit"), Params::new())
+            .await
     }
 
     /// `GET cloudinit/dump`: a text as cloud-init gets it. User data may contain the password's hash: not for

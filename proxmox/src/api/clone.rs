@@ -97,7 +97,8 @@ impl Vm {
     /// # Errors
     /// [`Reason::VmExists`](crate::Reason::VmExists) when the number is taken; if by a VM on another node, only
     /// the task says so. [`Reason::LockTimeout`](crate::Reason::LockTimeout), mostly in the task, when many
-    /// clones are made at once: passes by itself.
+    /// clones are made at once: passes by itself. [`Reason::StorageFull`](crate::Reason::StorageFull) in the task,
+    /// which then leaves no copy behind.
     pub async fn clone_to(&self, options: &CloneOptions) -> Result<Upid, Error> {
         let upid: Upid = self
             .call(

@@ -211,10 +211,30 @@ fn sort(entries: Vec<Value>) -> Resources {
         }
     }
     Resources {
-        vms: lenient::list(vms, "VMs of cluster/resources"),
+        vms: read_vms(vms),
         nodes: lenient::list(nodes, "nodes of cluster/resources"),
         storages: lenient::list(storages, "storages of cluster/resources"),
     }
+}
+
+/// The VMs; of one whose entry cannot be read only number and node. A figure that no version of this crate knows must
+/// not make a VM disappear from the cluster.
+fn read_vms(entries: Vec<Value>) -> Vec<VmResource> {
+    let (mut vms, mut odd) = (Vec::with_capacity(entries.len()), Vec::new());
+    for entry in entries {
+        match VmResource::deserialize(&entry) {
+            Ok(vm) => vms.push(vm),
+            Err(problem) => {
+                let problem = lenient::without_content(&problem.to_string());
+                tracing::warn!(%problem, "a VM of cluster/resources could not be read but for its number and node");
+                let identity = ["vmid", "node"].into_iter();
+                let parts = identity.filter_map(|key| Some((key.to_owned(), entry.get(key)?.clone())));
+                odd.push(Value::Object(parts.collect()));
+            }
+        }
+    }
+    vms.extend(lenient::list::<VmResource>(odd, "VMs of cluster/resources"));
+    vms
 }
 
 #[cfg(test)]
@@ -260,5 +280,19 @@ mod tests {
         assert!(silent.tags.is_empty());
         assert!(resources.nodes[0].is_online());
         assert!(resources.storages[0].holds("backup") && !resources.storages[0].holds("images"));
+    }
+
+    #[test]
+    fn a_vm_with_a_figure_that_cannot_be_read_is_still_where_it_is() {
+        let resources = sort(
+            serde_json::from_str(
+                r#"[{"type":"qemu","vmid":100,"node":"pve1","status":"running","uptime":-1},
+                    {"type":"qemu","vmid":101,"node":"pve1","lock":{"by":"backup"}}]"#,
+            )
+            .unwrap(),
+        );
+        let places = resources.vms.iter().map(|vm| (vm.vmid.get(), vm.node.as_str()));
+        assert_eq!(places.collect::<Vec<_>>(), [(100, "pve1"), (101, "pve1")]);
+        assert_eq!(resources.vms[0].state, PowerState::Unknown);
     }
 }

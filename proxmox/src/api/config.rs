@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use http::Method;
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::api::split_tags;
@@ -258,6 +257,9 @@ impl VmConfig {
     }
 }
 
+/// The key of the password that cloud-init gives the user.
+const PASSWORD: &str = "cipassword";
+
 /// A change that PVE would refuse or that would do harm.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -295,14 +297,18 @@ impl ConfigUpdate {
         Self::default()
     }
 
-    /// Sets a key.
+    /// Sets a key; the last value counts. A password is kept as by [`Self::set_secret`].
     ///
     /// # Errors
     /// See [`InvalidUpdate`].
     pub fn set(mut self, key: &str, value: &(impl ToString + ?Sized)) -> Result<Self, InvalidUpdate> {
+        if key == PASSWORD {
+            return self.set_secret(key, Secret::new(value.to_string()));
+        }
         check_key(key)?;
         let value = value.to_string();
         check_value(key, &value)?;
+        self.secrets.shift_remove(key);
         self.set.insert(key.to_owned(), value);
         Ok(self)
     }
@@ -314,6 +320,7 @@ impl ConfigUpdate {
     pub fn set_secret(mut self, key: &str, value: Secret) -> Result<Self, InvalidUpdate> {
         check_key(key)?;
         check_value(key, value.expose())?;
+        self.set.shift_remove(key);
         self.secrets.insert(key.to_owned(), value);
         Ok(self)
     }
@@ -380,9 +387,9 @@ impl ConfigUpdate {
         self.set.is_empty() && self.secrets.is_empty() && self.delete.is_empty() && self.revert.is_empty()
     }
 
-    /// Whether it also takes keys away or depends on a digest.
+    /// Whether it also takes keys or what waits for them away, or depends on a digest.
     pub(crate) fn does_more_than_set(&self) -> bool {
-        !self.delete.is_empty() || self.digest.is_some()
+        !self.delete.is_empty() || !self.revert.is_empty() || self.digest.is_some()
     }
 
     /// The keys that it sets.
@@ -432,7 +439,7 @@ fn check_value(key: &str, value: &str) -> Result<(), InvalidUpdate> {
     if value.contains(|c: char| c.is_control() && !(breaks && matches!(c, '\n' | '\t'))) {
         return Err(InvalidUpdate::Control(key.to_owned()));
     }
-    if key == "cipassword" && !value.is_empty() && value.bytes().all(|b| b == b'*') {
+    if key == PASSWORD && !value.is_empty() && value.bytes().all(|b| b == b'*') {
         return Err(InvalidUpdate::Mask(key.to_owned()));
     }
     Ok(())
@@ -463,15 +470,12 @@ impl Vm {
     /// What cannot be changed while the VM runs is left pending until it is started anew.
     ///
     /// # Errors
-    /// A hotplug that fails is [`Error::Parameters`], and other keys of the same change may have been saved.
+    /// A hotplug that fails is [`Error::Parameters`], and other keys of the same change may have been saved:
+    /// [`Error::may_have_happened`] says so. [`Reason::Locked`](crate::Reason::Locked),
+    /// [`Reason::DigestMismatch`](crate::Reason::DigestMismatch) and
+    /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) changed nothing.
     pub async fn update_config(&self, update: &ConfigUpdate) -> Result<(), Error> {
-        self.call::<IgnoredAny>(
-            Class::Write,
-            Method::PUT,
-            |vm| vm.word("/config"),
-            update.params(),
-        )
-        .await?;
-        Ok(())
+        self.change(Method::PUT, |vm| vm.word("/config"), update.params())
+            .await
     }
 }

@@ -1,4 +1,5 @@
-//! Starting and stopping. Every action is a task: an answer means "begun", its end tells whether it worked.
+//! Starting and stopping. Every action is a task: an answer means "begun", its end tells whether it worked. Where PVE
+//! refuses before it begins, `# Errors` says so; a time-out is rounded up to whole seconds.
 //!
 //! Two traps. A `qmreboot` task ends when the VM is down; PVE then starts it by another task, so watch the
 //! status too. With high availability the tasks are `hastart` and `hastop`, which end at once while the
@@ -15,8 +16,9 @@ use crate::transport::Class;
 use crate::upid::Upid;
 
 impl Vm {
-    /// Starts the VM. A running one fails in the task with
-    /// [`Reason::AlreadyRunning`](crate::Reason::AlreadyRunning).
+    /// Starts the VM. In the task: [`Reason::AlreadyRunning`](crate::Reason::AlreadyRunning),
+    /// [`Reason::Locked`](crate::Reason::Locked), [`Reason::Template`](crate::Reason::Template), and what the storages
+    /// of its drives and media are in for.
     pub async fn start(&self) -> Result<Upid, Error> {
         self.action("/status/start", Params::new()).await
     }
@@ -35,6 +37,10 @@ impl Vm {
     /// `force_stop` it then stops the VM, else the task fails with
     /// [`Reason::ShutdownTimeout`](crate::Reason::ShutdownTimeout). Meanwhile other operations on the VM
     /// meet [`Reason::LockTimeout`](crate::Reason::LockTimeout).
+    ///
+    /// # Errors
+    /// [`Reason::Paused`](crate::Reason::Paused) at once, unless `force_stop`. A VM that is off already ends the task
+    /// well.
     pub async fn shutdown(&self, timeout: Option<Duration>, force_stop: bool) -> Result<Upid, Error> {
         let params = Params::new()
             .opt("timeout", seconds(timeout))
@@ -43,23 +49,35 @@ impl Vm {
     }
 
     /// Asks the guest to power down and starts it anew, with pending changes of its config.
+    ///
+    /// # Errors
+    /// At once: [`Reason::NotRunning`](crate::Reason::NotRunning), [`Reason::Paused`](crate::Reason::Paused).
     pub async fn reboot(&self, timeout: Option<Duration>) -> Result<Upid, Error> {
         self.action("/status/reboot", Params::new().opt("timeout", seconds(timeout)))
             .await
     }
 
     /// Resets the VM like the reset button. Pending changes stay pending.
+    ///
+    /// # Errors
+    /// [`Reason::NotRunning`](crate::Reason::NotRunning) at once.
     pub async fn reset(&self) -> Result<Upid, Error> {
         self.action("/status/reset", Params::new()).await
     }
 
     /// Pauses the VM or, with `to_disk`, saves its memory and ends it; starting then resumes it.
+    ///
+    /// # Errors
+    /// [`Reason::NotRunning`](crate::Reason::NotRunning) at once.
     pub async fn suspend(&self, to_disk: bool) -> Result<Upid, Error> {
         self.action("/status/suspend", Params::new().flag("todisk", to_disk))
             .await
     }
 
     /// Lets a paused VM go on.
+    ///
+    /// # Errors
+    /// [`Reason::NotRunning`](crate::Reason::NotRunning) at once.
     pub async fn resume(&self) -> Result<Upid, Error> {
         self.action("/status/resume", Params::new()).await
     }
@@ -72,7 +90,11 @@ impl Vm {
 
 /// Whole seconds, rounded up: less time than asked for would be a surprise.
 fn seconds(timeout: Option<Duration>) -> Option<u64> {
-    timeout.map(|timeout| timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0))
+    timeout.map(|timeout| {
+        timeout
+            .as_secs()
+            .saturating_add(u64::from(timeout.subsec_nanos() > 0))
+    })
 }
 
 #[cfg(test)]
@@ -83,6 +105,7 @@ mod tests {
     fn parts_of_seconds_count_as_whole_ones() {
         assert_eq!(seconds(Some(Duration::from_millis(1500))), Some(2));
         assert_eq!(seconds(Some(Duration::from_mins(1))), Some(60));
+        assert_eq!(seconds(Some(Duration::MAX)), Some(u64::MAX));
         assert_eq!(seconds(None), None);
     }
 }

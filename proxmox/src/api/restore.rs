@@ -129,7 +129,8 @@ impl Vm {
     ///
     /// # Errors
     /// [`Reason::Locked`](crate::Reason::Locked) at once. In the task, before anything is changed:
-    /// [`Reason::VmRunning`](crate::Reason::VmRunning), [`Reason::Protected`](crate::Reason::Protected).
+    /// [`Reason::VmRunning`](crate::Reason::VmRunning), [`Reason::Protected`](crate::Reason::Protected). Why one
+    /// failed midway is mostly in its log alone: [`RestoreFailure`](crate::RestoreFailure).
     pub async fn restore(&self, restore: &Restore) -> Result<Upid, Error> {
         let node = self.client().resolve(self.vmid(), Some(Instant::now())).await?;
         let params = restore.params(self.vmid()).flag("force", true);
@@ -192,6 +193,8 @@ mod tests {
         assert!(restore().config(set("net0")).is_ok());
         let delete = ConfigUpdate::new().delete("net1").unwrap();
         assert_eq!(restore().config(delete).unwrap_err(), InvalidRestore::NotSet);
+        let revert = set("cores").revert("memory").unwrap();
+        assert_eq!(restore().config(revert).unwrap_err(), InvalidRestore::NotSet);
         let digest = set("cores").digest("0f");
         assert_eq!(restore().config(digest).unwrap_err(), InvalidRestore::NotSet);
     }

@@ -127,7 +127,16 @@ impl Vm {
         Ok(read(entries))
     }
 
-    /// `POST snapshot`: takes one. The task is `qmsnapshot`.
+    /// `POST snapshot`: takes one. The task is `qmsnapshot`; what was begun of a snapshot that fails is undone.
+    ///
+    /// In the task: [`Reason::SnapshotNameUsed`](crate::Reason::SnapshotNameUsed),
+    /// [`Reason::SnapshotsUnsupported`](crate::Reason::SnapshotsUnsupported),
+    /// [`Reason::Locked`](crate::Reason::Locked), [`Reason::Template`](crate::Reason::Template),
+    /// [`Reason::StorageFull`](crate::Reason::StorageFull); [`Reason::LockTimeout`](crate::Reason::LockTimeout)
+    /// when the storage for the memory is busy.
+    ///
+    /// # Errors
+    /// [`Reason::StateUnsupported`](crate::Reason::StateUnsupported) with the memory of a VM that has devices passed through.
     pub async fn create_snapshot(&self, new: &NewSnapshot) -> Result<Upid, Error> {
         let params = Params::new()
             .set("snapname", &new.name)
@@ -140,6 +149,11 @@ impl Vm {
     /// `POST snapshot/{name}/rollback`: returns to it, config included. A running VM is stopped hard. With
     /// `start` it runs afterwards; from a snapshot with memory it does so by itself. The task is
     /// `qmrollback`.
+    ///
+    /// In the task: [`Reason::SnapshotNotFound`](crate::Reason::SnapshotNotFound),
+    /// [`Reason::SnapshotNotMostRecent`](crate::Reason::SnapshotNotMostRecent) (ZFS),
+    /// [`Reason::SnapshotIncomplete`](crate::Reason::SnapshotIncomplete),
+    /// [`Reason::Locked`](crate::Reason::Locked). One that is broken off leaves the VM locked.
     pub async fn rollback_snapshot(&self, name: &SnapshotName, start: bool) -> Result<Upid, Error> {
         let path = |vm: crate::route::Route| vm.word("/snapshot").snapshot(name).word("/rollback");
         self.call(
@@ -152,6 +166,11 @@ impl Vm {
     }
 
     /// `DELETE snapshot/{name}`: removes it. The task is `qmdelsnapshot`.
+    ///
+    /// In the task: [`Reason::SnapshotNotFound`](crate::Reason::SnapshotNotFound),
+    /// [`Reason::Locked`](crate::Reason::Locked),
+    /// [`Reason::ReplicationRunning`](crate::Reason::ReplicationRunning). One that is broken off leaves the VM
+    /// locked.
     pub async fn remove_snapshot(&self, name: &SnapshotName) -> Result<Upid, Error> {
         let path = |vm: crate::route::Route| vm.word("/snapshot").snapshot(name);
         self.call(Class::Write, Method::DELETE, path, Params::new()).await
@@ -161,9 +180,7 @@ impl Vm {
     pub async fn describe_snapshot(&self, name: &SnapshotName, description: &str) -> Result<(), Error> {
         let path = |vm: crate::route::Route| vm.word("/snapshot").snapshot(name).word("/config");
         let params = Params::new().set("description", description);
-        self.call::<serde::de::IgnoredAny>(Class::Write, Method::PUT, path, params)
-            .await?;
-        Ok(())
+        self.change(Method::PUT, path, params).await
     }
 
     /// `GET feature`: whether the storages of the VM's disks can do this, now or from a snapshot.

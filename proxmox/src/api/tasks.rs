@@ -39,6 +39,11 @@ pub enum TaskState {
 impl TaskState {
     /// Reads the exit text of an ended task: `OK`, `WARNINGS: n`, `unexpected status` or an error.
     pub fn from_exit_text(text: &str) -> Self {
+        Self::of(None, text)
+    }
+
+    /// The same, of a task of that VM.
+    fn of(vmid: Option<VmId>, text: &str) -> Self {
         let text = text.trim();
         if text == "OK" {
             return Self::Succeeded;
@@ -55,7 +60,7 @@ impl TaskState {
         }
         let kept: String = text.chars().filter(|c| !c.is_control()).take(1024).collect();
         Self::Failed {
-            reason: Reason::classify(text),
+            reason: Reason::classify_about(vmid, text),
             text: kept,
         }
     }
@@ -87,7 +92,7 @@ fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::E
 }
 
 /// A part of a task's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskLog {
     /// The lines.
     pub lines: Vec<LogLine>,
@@ -176,7 +181,7 @@ impl Client {
         let status: Status = self.call(Class::Read, &route, &Params::new()).await?.data;
         let state = match status.status.as_str() {
             "running" => TaskState::Running,
-            _ => TaskState::from_exit_text(status.exitstatus.as_deref().unwrap_or_default()),
+            _ => TaskState::of(upid.vmid(), status.exitstatus.as_deref().unwrap_or_default()),
         };
         if let (
             TaskState::Failed {
@@ -192,12 +197,18 @@ impl Client {
     }
 
     /// `GET /nodes/{node}/tasks/{upid}/log`: up to `limit` lines after the first `start`. A limit of 0 would
-    /// mean the whole log and is taken as 1.
+    /// mean the whole log and is taken as 1. Of a task that has written nothing yet there are none.
     pub async fn task_log(&self, upid: &Upid, start: u64, limit: u32) -> Result<TaskLog, Error> {
         let route = task(Method::GET, upid).word("/log");
         let params = Params::new().set("start", start).set("limit", limit.max(1));
         let answer = self.call::<Vec<Value>>(Class::Read, &route, &params).await?;
         let lines: Vec<LogLine> = lenient::list(answer.data, "lines of a task log");
+        // PVE gives no empty list: so it says that nothing was written yet, and the first line is still to come.
+        if let [only] = &lines[..]
+            && (only.n, only.t.as_str()) == (1, "no content")
+        {
+            return Ok(TaskLog::default());
+        }
         let last = lines.last().map_or(start, |line| line.n);
         Ok(TaskLog {
             lines,
@@ -253,7 +264,7 @@ impl Entry {
         let state = match self.status.as_deref() {
             Some("RUNNING") => TaskState::Running,
             None if self.endtime.is_none() => TaskState::Running,
-            status => TaskState::from_exit_text(status.unwrap_or_default()),
+            status => TaskState::of(self.upid.vmid(), status.unwrap_or_default()),
         };
         TaskEntry {
             upid: self.upid,

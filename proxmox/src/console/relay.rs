@@ -50,7 +50,11 @@ pub enum ToBrowser {
     },
 }
 
-/// How long things may take.
+/// The shortest and the longest that [`RelayLimits`] mean: timers take neither nothing nor an age.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+/// How long things may take. Each counts as at least a millisecond and at most a year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayLimits {
     /// The longest a console may be open.
@@ -71,6 +75,18 @@ impl Default for RelayLimits {
             keepalive: Duration::from_secs(20),
             silence: Duration::from_mins(1),
             farewell: Duration::from_secs(2),
+        }
+    }
+}
+
+impl RelayLimits {
+    fn within_reason(self) -> Self {
+        let each = |limit: Duration| limit.clamp(SHORTEST, LONGEST);
+        Self {
+            lifetime: each(self.lifetime),
+            keepalive: each(self.keepalive),
+            silence: each(self.silence),
+            farewell: each(self.farewell),
         }
     }
 }
@@ -168,6 +184,7 @@ where
     E: Display,
     F: Display,
 {
+    let limits = &limits.within_reason();
     let began = Instant::now();
     let mut from_browser = pin!(from_browser);
     let mut to_browser = pin!(to_browser);

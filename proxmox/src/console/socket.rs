@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -16,6 +18,9 @@ use tokio_tungstenite::tungstenite::{self, Message};
 pub(super) const MAX_FRAME: usize = 128 * 1024;
 /// The largest message that is received, in bytes. pveproxy sends what it has read, 128 KiB at most.
 const MAX_RECEIVED: usize = 1024 * 1024;
+
+/// How long PVE may take to end a connection after the farewell.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Bytes in both directions.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -78,11 +83,15 @@ impl ConsoleSocket {
         Ok(())
     }
 
-    /// Says farewell and waits until PVE has ended the connection.
+    /// Says farewell and waits until PVE has ended the connection, for two seconds at most.
     pub async fn close(mut self) {
-        if self.inner.send(farewell()).await.is_ok() {
-            while let Ok(Received::Data(_) | Received::Life) = received(self.inner.next().await) {}
-        }
+        let ended = async {
+            if self.inner.send(farewell()).await.is_ok() {
+                while let Ok(Received::Data(_) | Received::Life) = received(self.inner.next().await) {}
+            }
+        };
+        // Who does not end it in that time is left behind.
+        let _ = timeout(FAREWELL, ended).await;
     }
 }
 
@@ -160,6 +169,13 @@ mod tests {
             assert!(cut.iter().all(|part| part.len() <= MAX_FRAME));
             assert_eq!(cut.concat(), data);
         }
+    }
+
+    #[tokio::test]
+    async fn a_farewell_that_is_never_answered_is_not_waited_for_forever() {
+        let (near, _far) = tokio::io::duplex(1 << 20);
+        let socket = ConsoleSocket::over(near).await;
+        timeout(15 * FAREWELL, socket.close()).await.unwrap();
     }
 
     #[tokio::test]

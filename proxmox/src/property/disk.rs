@@ -227,8 +227,8 @@ impl Disk {
         let bps = |key| {
             self.properties
                 .get(key)
-                .and_then(|v| v.parse::<u32>().ok())
-                .map(|v| f64::from(v) / mib)
+                .and_then(|v| v.parse::<u64>().ok())
+                .map(|v| float(v) / mib)
         };
         let mbps = |own, own_bps| {
             self.throttle(own)
@@ -299,6 +299,8 @@ mod tests {
             (Some(50.0), Some(50.0), Some(200.0))
         );
         assert_eq!(disk("s1:x,bps_rd=10485760").limits().mbps_read, Some(10.0));
+        let fast = disk("s1:x,bps_rd=10485760000").limits();
+        assert_eq!(fast.mbps_read, Some(10_000.0), "more than 32 bits");
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Net {
             .filter(|tag| (1..=4094).contains(tag))
     }
 
-    /// The limit of its speed, **megabytes** a second.
+    /// The limit of its speed in **megabytes** a second, of 2²⁰ bytes each (`tap_rate_limit` of pve-common).
     pub fn rate(&self) -> Option<f64> {
         let rate = self.properties.get("rate")?.parse().ok()?;
         (f64::is_finite(rate) && rate > 0.0).then_some(rate)

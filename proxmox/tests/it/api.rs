@@ -7,30 +7,8 @@ use std::time::Duration;
 use crate::support::*;
 use portico_proxmox::{
     AgentState, ConfigUpdate, ContentKind, Error, Feature, NewSnapshot, NodeName, PowerState, Reason,
-    SnapshotName, SnapshotState, StorageId, TaskFilter, TaskSource, TaskState, Vm,
+    SnapshotName, SnapshotState, StorageId, TaskFilter, TaskSource, TaskState,
 };
-
-/// A server that has VM 100 on `pve1` and gives one answer to all else.
-pub(crate) async fn serving(reply: Reply) -> (Server, Vm) {
-    let server = Server::routed(vec![("/cluster/resources", ok(ON_PVE1)), ("", reply.clone())]).await;
-    let vm = server.client().vm(vmid());
-    (server, vm)
-}
-
-/// The last request's line and body, without the path that all have in common.
-pub(crate) fn last(server: &Server) -> String {
-    let request = server.requests().pop().unwrap();
-    let line = request.line.replace("/api2/json/nodes/pve1", "");
-    if request.body.is_empty() {
-        line
-    } else {
-        format!("{line} {}", request.body)
-    }
-}
-
-pub(crate) fn data(json: &str) -> Reply {
-    ok(&format!(r#"{{"data":{json}}}"#))
-}
 
 #[tokio::test]
 async fn power_actions_name_their_path_and_parameters_and_give_the_task() {
@@ -258,6 +236,14 @@ async fn a_log_is_read_in_parts() {
     );
     vm.client().task_log(&upid(), 0, 0).await.unwrap();
     assert!(last(&server).ends_with("limit=1"), "0 would be the whole log");
+}
+
+#[tokio::test]
+async fn a_log_in_which_nothing_is_written_yet_has_no_lines() {
+    let empty = ok(r#"{"data":[{"n":1,"t":"no content"}],"total":1}"#);
+    let server = Server::start(move |_| empty.clone()).await;
+    let log = server.client().task_log(&upid(), 0, 50).await.unwrap();
+    assert_eq!((log.lines.len(), log.total), (0, 0));
 }
 
 #[tokio::test]

@@ -6,31 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::*;
 use portico_proxmox::{
     BackupMode, Compression, ConfigUpdate, ContentKind, Error, NewBackup, NodeName, Notes, Reason, Restore,
-    StorageId, Verification, Vm, VmId, VolumeEdit, VolumeId,
+    StorageId, Verification, VmId, VolumeEdit, VolumeId,
 };
 
 const BACKUP: &str = "pbs:backup/vm/100/2026-08-20T03:00:01Z";
-
-async fn serving(reply: Reply) -> (Server, Vm) {
-    let server = Server::routed(vec![("/cluster/resources", ok(ON_PVE1)), ("", reply.clone())]).await;
-    let vm = server.client().vm(vmid());
-    (server, vm)
-}
-
-/// The last request's line and body, without the path that all have in common.
-fn last(server: &Server) -> String {
-    let request = server.requests().pop().unwrap();
-    let line = request.line.replace("/api2/json/nodes/pve1", "");
-    if request.body.is_empty() {
-        line
-    } else {
-        format!("{line} {}", request.body)
-    }
-}
-
-fn data(json: &str) -> Reply {
-    ok(&format!(r#"{{"data":{json}}}"#))
-}
 
 fn node() -> NodeName {
     NodeName::new("pve1").unwrap()

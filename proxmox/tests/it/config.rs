@@ -1,5 +1,6 @@
 //! Reading of whole VM configs: types by version, disks, the system disk, NICs, and what a change may not be.
 
+use crate::support::*;
 use portico_proxmox::property::{DiskLimits, Ip4};
 use portico_proxmox::{ConfigUpdate, InvalidUpdate, Lock, Secret, VmConfig};
 
@@ -207,4 +208,20 @@ fn changes_that_would_do_harm_are_refused() {
         Err(InvalidUpdate::Mask(_))
     ));
     assert!(update().is_empty() && !update().delete("net1").unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_password_that_is_set_like_any_other_key_is_kept_as_a_secret_and_a_key_is_sent_once() {
+    let update = ConfigUpdate::new()
+        .set("cipassword", "hunter2")
+        .and_then(|update| update.set_secret("ciuser", Secret::new("root")))
+        .and_then(|update| update.set("ciuser", "debian"))
+        .unwrap();
+    assert!(!format!("{update:?}").contains("hunter2"), "{update:?}");
+    let (server, vm) = serving(ok(r#"{"data":null}"#)).await;
+    vm.update_config(&update).await.unwrap();
+    assert_eq!(
+        last(&server),
+        "PUT /qemu/100/config ciuser=debian&cipassword=hunter2"
+    );
 }

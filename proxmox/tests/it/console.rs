@@ -60,6 +60,8 @@ async fn the_websocket_is_asked_for_with_the_same_token_and_the_ticket_as_it_was
         assert_eq!(socket.headers[name], value);
     }
     assert_eq!(socket.headers["sec-websocket-key"].len(), 24);
+    // pveproxy understands no compression and says so by ending the connection.
+    assert!(!socket.headers.contains_key("sec-websocket-extensions"));
 }
 
 #[tokio::test]

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use http::Method;
 use portico_proxmox::{
-    Client, ClusterConfig, Error, NoObserver, NodeName, Observer, Outcome, Reason, TaskFilter, Trust,
+    Client, ClusterConfig, ConfigUpdate, Error, NoObserver, NodeName, Observer, Outcome, Reason, TaskFilter,
+    Trust,
 };
 use tokio::sync::Semaphore;
 
 use crate::support::*;
 
+const EMPTY_LIST: &str = r#"{"data":[]}"#;
 const NOT_HERE: &str = "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist";
 
 // ---- repeating and failing over
@@ -200,6 +202,17 @@ async fn when_list_and_node_disagree_the_call_is_not_made_again() {
 }
 
 #[tokio::test]
+async fn a_vm_is_not_taken_for_missing_when_the_source_of_its_disk_is() {
+    let text = "Configuration file 'nodes/pve1/qemu-server/9000.conf' does not exist";
+    let server = Server::routed(vec![("resources", ok(ON_PVE1)), ("", fail(500, text))]).await;
+    let update = ConfigUpdate::new().set("scsi1", "a:0,import-from=b:base-9000-disk-0");
+    let vm = server.client().vm(vmid());
+    let error = vm.update_config(&update.unwrap()).await.unwrap_err();
+    assert!(!error.is_vm_missing(), "{error:?}");
+    assert_eq!(server.requests().len(), 2, "the list and the change");
+}
+
+#[tokio::test]
 async fn a_vm_on_no_node_is_unknown() {
     let server = Server::start(|_| ok(r#"{"data":[]}"#)).await;
     let error = server.client().vm(vmid()).status().await.unwrap_err();
@@ -222,6 +235,27 @@ async fn many_calls_at_once_ask_for_the_list_once() {
         assert_eq!(call.await.unwrap().as_str(), "pve1");
     }
     assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_list_that_is_not_to_be_had_give_up_together() {
+    let server = Server::start(|_| Reply::Hang).await;
+    let mut config = config(&[&server]);
+    config.timeouts.read = Duration::from_millis(200);
+    let client = client(config);
+    let calls = (0..30).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { client.node_of(vmid()).await.unwrap_err() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        let error = call.await.unwrap();
+        assert!(
+            matches!(error, Error::Timeout { .. } | Error::Busy { .. }),
+            "{error:?}"
+        );
+    }
+    let asked = server.requests().len();
+    assert!(asked < 10, "asked {asked} times, one after the other");
 }
 
 #[tokio::test]
@@ -342,6 +376,19 @@ async fn no_more_calls_than_allowed_are_under_way_for_one_node() {
         call.await.unwrap().unwrap();
     }
     assert_eq!((server.most_waiting(), server.requests().len()), (2, 6));
+}
+
+#[tokio::test]
+async fn limits_may_be_as_large_as_a_number_can_be() {
+    let server = Server::start(|_| ok(EMPTY_LIST)).await;
+    let mut config = config(&[&server]);
+    config.limits.per_node = usize::MAX;
+    config.limits.per_endpoint = usize::MAX;
+    config.limits.max_body = usize::MAX;
+    config.timeouts.read = Duration::MAX;
+    let node = NodeName::new("pve1").unwrap();
+    let tasks = client(config).tasks(&node, &TaskFilter::default()).await;
+    assert_eq!(tasks.unwrap(), []);
 }
 
 #[tokio::test]

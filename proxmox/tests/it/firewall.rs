@@ -114,6 +114,33 @@ async fn a_rule_is_not_added_to_a_list_that_was_changed() {
 }
 
 #[tokio::test]
+async fn another_rule_that_came_to_the_new_ones_place_is_not_switched_on() {
+    let (server, vm) = scripted(vec![
+        ok(&list("d1", &["x", "y"])),
+        ok(NULL),
+        ok(&list("d2", &["a b", "x", "y"])),
+        ok(NULL),
+        // Somebody put a rule on the top just now.
+        ok(&list("d3", &["z", "x", "y", "a b"])),
+        fail(
+            500,
+            "detected modified configuration - file changed by other user? Try again.",
+        ),
+    ])
+    .await;
+    let added = vm.add_firewall_rule(&draft(), RulePlace::End, None).await;
+    assert_eq!(added.unwrap_err().reason(), Some(&Reason::DigestMismatch));
+    assert_eq!(
+        calls(&server)[3..],
+        [
+            "PUT /rules/0 moveto=3&digest=d2",
+            "GET /rules",
+            "DELETE /rules/0?digest=d2",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_rule_that_cannot_be_moved_is_taken_away_again() {
     let (server, vm) = scripted(vec![
         ok(&list("d1", &["x"])),

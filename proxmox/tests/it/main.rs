@@ -4,7 +4,7 @@
 //! about each call, `config` about reading VM configs, `firewall` about rules and their order; `backups` about
 //! storages, backups and restores, `reinstall` about the calls of reinstallations, charts and the guest agent,
 //! `quirks` about what surprises clients of real clusters, `property` about texts that must come back byte for byte;
-//! `console` about opening screens; `support` is the server.
+//! `hostile` about answers that nobody would send; `console` about opening screens; `support` is the server.
 
 #[cfg(test)]
 mod api;
@@ -18,6 +18,8 @@ mod console;
 mod delivery;
 #[cfg(test)]
 mod firewall;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod property;
 #[cfg(test)]

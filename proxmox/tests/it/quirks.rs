@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use crate::api::{data, last, serving};
 use crate::support::*;
 use portico_proxmox::{
     AgentState, ApiToken, ClusterConfig, ConfigUpdate, Error, InvalidUpdate, Reason, Secret, TaskState, Trust,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::api::{data, last, serving};
 use crate::support::*;
 use portico_proxmox::property::{Disk, DriveSlot, Throttle};
 use portico_proxmox::{

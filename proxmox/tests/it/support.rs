@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use portico_proxmox::{
-    ApiToken, Client, ClusterConfig, Fingerprint, NoObserver, Secret, Timeouts, Trust, Upid, VmId,
+    ApiToken, Client, ClusterConfig, Fingerprint, NoObserver, Secret, Timeouts, Trust, Upid, Vm, VmId,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -54,6 +54,8 @@ pub(crate) enum Reply {
     Gate(Arc<Semaphore>, String),
     /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
+    /// Sends these bytes and nothing more, and keeps the connection.
+    Stall(Vec<u8>),
     /// Closes the connection without a word.
     Cut,
     /// Never answers.
@@ -220,6 +222,28 @@ impl Server {
     }
 }
 
+/// A server that has VM 100 on `pve1` and gives one answer to all else.
+pub(crate) async fn serving(reply: Reply) -> (Server, Vm) {
+    let server = Server::routed(vec![("/cluster/resources", ok(ON_PVE1)), ("", reply.clone())]).await;
+    let vm = server.client().vm(vmid());
+    (server, vm)
+}
+
+/// The last request's line and body, without the path that all have in common.
+pub(crate) fn last(server: &Server) -> String {
+    let request = server.requests().pop().unwrap();
+    let line = request.line.replace("/api2/json/nodes/pve1", "");
+    if request.body.is_empty() {
+        line
+    } else {
+        format!("{line} {}", request.body)
+    }
+}
+
+pub(crate) fn data(json: &str) -> Reply {
+    ok(&format!(r#"{{"data":{json}}}"#))
+}
+
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, handler: &Handler, seen: &Seen) {
     while let Some(request) = read(&mut stream).await {
         seen.requests.lock().unwrap().push(request.clone());
@@ -236,6 +260,11 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, handler: &Handle
                 let _ = stream.write_all(&bytes).await;
                 let _ = stream.shutdown().await;
                 return;
+            }
+            Reply::Stall(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                let _ = stream.flush().await;
+                std::future::pending().await
             }
             Reply::Cut => return,
             Reply::Hang => std::future::pending().await,

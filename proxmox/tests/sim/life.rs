@@ -74,6 +74,8 @@ async fn a_disk_is_filled_anew_in_place_and_the_old_one_freed() {
         }
         assert_eq!(lab.control.effect_count(Effect::Imported, 102, Some("scsi0")), 1);
         let config = vm.config().await.unwrap();
+        let disk = config.text("scsi0").unwrap();
+        assert!(!disk.contains("import-from"), "{disk}");
         let unused: Vec<_> = config
             .drives()
             .into_iter()

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{Allow, Answer, Call, Endpoint, Reply, Takes};
+use crate::config::change::Change;
 use crate::config::shown;
-use crate::config::update::{Change, apply};
+use crate::config::update::apply;
 use crate::schema::{Property, format};
 use crate::units::float_of_signed;
 use crate::work::{fork, settings};

@@ -2,7 +2,7 @@
 
 use super::{Allow, Answer, Call, Endpoint, Takes};
 use crate::config::Section;
-use crate::config::update::Change;
+use crate::config::change::Change;
 use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::work::create::{self, New};

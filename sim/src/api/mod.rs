@@ -12,7 +12,6 @@
 
 mod access;
 mod agent;
-mod agent_commands;
 mod allocate;
 mod clone;
 mod cloudinit;
@@ -26,6 +25,8 @@ mod destroy;
 mod disks;
 mod download;
 mod firewall;
+mod migrate;
+mod move_disk;
 mod network;
 mod node_rrd;
 mod nodes;
@@ -135,14 +136,8 @@ impl Endpoint {
         run: fn(&mut Call<'_>) -> Answer,
     ) -> Self {
         Self {
-            method,
-            path,
-            allow,
             forwarded: false,
-            token: true,
-            flock: false,
-            takes: Takes::Only(takes),
-            run,
+            ..Self::on_node(method, path, allow, takes, run)
         }
     }
 
@@ -188,10 +183,8 @@ const PATH_PROPERTIES: &[Property] = &[
     Property::text("upid"),
     Property::text("volume"),
     Property::integer("pos").at_least(0),
-    Property::text("name")
-        .pattern(crate::world::firewall::names::is_name)
-        .no_shorter_than(2)
-        .no_longer_than(64),
+    firewall::name("name", crate::world::firewall::names::LONGEST),
+    firewall::name("group", crate::world::firewall::names::LONGEST_GROUP),
     Property::text("cidr").format(cidr_or_alias),
 ];
 
@@ -292,8 +285,6 @@ impl Call<'_> {
 }
 
 const AREAS: &[&[Endpoint]] = &[
-    agent::ROUTES,
-    agent_commands::ROUTES,
     allocate::ROUTES,
     clone::ROUTES,
     cloudinit::ROUTES,
@@ -306,6 +297,8 @@ const AREAS: &[&[Endpoint]] = &[
     destroy::ROUTES,
     disks::ROUTES,
     download::ROUTES,
+    migrate::ROUTES,
+    move_disk::ROUTES,
     network::ROUTES,
     node_rrd::ROUTES,
     nodes::ROUTES,
@@ -325,8 +318,12 @@ const AREAS: &[&[Endpoint]] = &[
 
 /// All endpoints.
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    let areas = AREAS.iter().chain(access::AREAS).chain(firewall::AREAS);
-    areas.flat_map(|area| area.iter())
+    AREAS
+        .iter()
+        .chain(access::AREAS)
+        .chain(agent::AREAS)
+        .chain(firewall::AREAS)
+        .flat_map(|area| area.iter())
 }
 
 /// The endpoint of a method and path, with the values of the path's parameters.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::create::{OWN, pool_exists};
 use super::{Answer, Call};
 use crate::config::Section;
-use crate::config::update::Change;
+use crate::config::change::Change;
 use crate::failure::Failure;
 use crate::work::fork;
 use crate::work::restore::{self, Restore};

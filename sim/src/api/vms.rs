@@ -7,7 +7,8 @@ use crate::config::keys;
 use crate::options::Major;
 use crate::schema::Property;
 use crate::units::{float, fraction, whole};
-use crate::world::vm::{Sample, Vm};
+use crate::world::figures::Sample;
+use crate::world::vm::Vm;
 
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::on_node(

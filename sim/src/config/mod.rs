@@ -2,11 +2,12 @@
 //!
 //! [`keys`] lists every key with its type, the privilege that changes it and whether a running VM takes the
 //! change at once. [`drive`], [`network`] and [`cloudinit`] know the property strings of each area.
-//! [`update`] applies a change as `PUT …/config` does, `prepare` makes its values ready, `sshkeys` checks
-//! public keys, [`seed`] writes what cloud-init reads.
+//! [`change`] is what a `PUT …/config` asks for and whether it may, [`update`] carries it out, `prepare` makes its
+//! values ready, `sshkeys` checks public keys, [`seed`] writes what cloud-init reads.
 //!
 //! Not here: snapshots (`world::vm`), which keep copies of sections, and the endpoints (`api::config`).
 
+pub(crate) mod change;
 pub(crate) mod cloudinit;
 pub(crate) mod drive;
 pub(crate) mod keys;

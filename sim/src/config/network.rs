@@ -102,10 +102,10 @@ impl Network {
         self.parts.get("tag").map(String::as_str)
     }
 
-    /// Its rate limit in bytes a second.
+    /// Its rate limit in bytes a second. PVE's megabytes are 2²⁰ bytes (`tap_rate_limit`).
     pub(crate) fn rate(&self) -> Option<f64> {
         let megabytes = self.parts.get("rate")?.parse::<f64>().ok()?;
-        (megabytes > 0.0).then_some(megabytes * 1_000_000.0)
+        (megabytes > 0.0).then_some(megabytes * 1_048_576.0)
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
             device.print(),
             "virtio=BC:24:11:AA:BB:CC,bridge=vmbr0,firewall=1,rate=12.5,tag=20"
         );
-        assert_eq!(device.rate(), Some(12_500_000.0));
+        assert_eq!(device.rate(), Some(13_107_200.0));
     }
 
     #[test]

@@ -110,6 +110,7 @@ fn placed(
         }
         Asked::Seed => {
             drive.set("media", "cdrom".to_owned());
+            lock(world, id)?;
             let name = format!("vm-{vmid}-cloudinit");
             let wish = Wish {
                 name: Some(&name),
@@ -136,6 +137,7 @@ fn placed(
             }
         }
     };
+    lock(world, id)?;
     let size = wish.size;
     let volid = world.allocate(node, &wish, now)?;
     drive.set_file(volid);
@@ -143,6 +145,13 @@ fn placed(
     drive.unset("format");
     drive.unset("import-from");
     Ok(drive)
+}
+
+/// Takes the lock under which a volume is made.
+fn lock(world: &mut World, storage: &str) -> Result<(), Failure> {
+    world
+        .storage_lock(storage)
+        .map_err(|text| Failure::timed_out(text, 10.0))
 }
 
 /// A stand-in for crypt(3): of the same form, not reversible, not the password.

@@ -2,10 +2,11 @@
 //!
 //! Any name and password let one in: it is a picture of a machine, there is nothing behind it.
 
+use super::boot;
 use super::font::{CELL_HEIGHT, CELL_WIDTH};
+use super::shell::{self, Reaction};
 use super::terminal::Terminal;
 use crate::clock::Clock;
-use crate::units::{float, whole};
 use crate::world::vm::{Run, Vm};
 
 /// The longest line that can be typed, in characters.
@@ -32,13 +33,22 @@ enum Mood {
     Shell,
 }
 
+/// The machine that the guest believes it is.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
+    /// Its name, without a domain.
+    pub(super) hostname: String,
+    /// Its processors.
+    pub(super) cpus: u64,
+    /// Its memory in bytes.
+    pub(super) memory: u64,
+}
+
 /// A guest with its screen.
 #[derive(Debug, Clone)]
 pub(crate) struct Guest {
     process: u32,
-    hostname: String,
-    cpus: u64,
-    memory: u64,
+    machine: Machine,
     booted: f64,
     /// How many lines of the boot log are on the screen.
     printed: usize,
@@ -57,13 +67,19 @@ impl Guest {
     /// The guest of a VM, from its start on.
     pub(crate) fn of(vm: &Vm, run: &Run) -> Self {
         let name = vm.name();
-        let hostname = name.split('.').next().unwrap_or_default().replace(' ', "-");
-        Self {
-            process: run.pid,
-            hostname,
+        let machine = Machine {
+            hostname: name.split('.').next().unwrap_or_default().replace(' ', "-"),
             cpus: vm.cpus(),
             memory: vm.memory(),
-            booted: run.since,
+        };
+        Self::new(machine, run.pid, run.since)
+    }
+
+    fn new(machine: Machine, process: u32, booted: f64) -> Self {
+        Self {
+            process,
+            machine,
+            booted,
             printed: 0,
             mood: Mood::Booting,
             user: String::new(),
@@ -80,6 +96,11 @@ impl Guest {
     /// The QEMU process that shows it.
     pub(crate) fn process(&self) -> u32 {
         self.process
+    }
+
+    /// Another QEMU process shows it from now on.
+    pub(super) fn shown_by(&mut self, process: u32) {
+        self.process = process;
     }
 
     /// The text on its screen.
@@ -118,7 +139,7 @@ impl Guest {
             return;
         }
         let up = clock.simulated((clock.now() - self.booted).max(0.0));
-        let log = self.boot_log();
+        let log = boot::log(&self.machine);
         while let Some((at, line)) = log.get(self.printed)
             && *at <= up
         {
@@ -132,88 +153,21 @@ impl Guest {
         }
     }
 
-    /// When each line appears, in seconds after power-on, and the line.
-    fn boot_log(&self) -> Vec<(f64, String)> {
-        let kib = self.memory / 1024;
-        let (name, cpus) = (&self.hostname, self.cpus);
-        [
-            (
-                0.0,
-                "SeaBIOS (version rel-1.16.3-0-ga6ed6b701f0a-prebuilt.qemu.org)".to_owned(),
-            ),
-            (0.2, "Booting from Hard Disk...".to_owned()),
-            (0.6, "GRUB loading..".to_owned()),
-            (
-                1.0,
-                "[    0.000000] Linux version 6.12.48+deb13-amd64 (debian-kernel@lists.debian.org)"
-                    .to_owned(),
-            ),
-            (
-                1.0,
-                "[    0.000000] DMI: QEMU Standard PC (i440FX + PIIX, 1996)".to_owned(),
-            ),
-            (
-                1.1,
-                format!(
-                    "[    0.041231] Memory: {}K/{kib}K available",
-                    kib.saturating_sub(63_488)
-                ),
-            ),
-            (1.2, format!("[    0.172214] smp: Brought up 1 node, {cpus} CPUs")),
-            (
-                1.4,
-                "[    0.611900] virtio_blk virtio2: [vda] 512-byte logical blocks".to_owned(),
-            ),
-            (
-                1.6,
-                "[    0.934187] EXT4-fs (vda1): mounted filesystem with ordered data mode".to_owned(),
-            ),
-            (1.8, String::new()),
-            (1.8, "Welcome to Debian GNU/Linux 13 (trixie)!".to_owned()),
-            (2.0, String::new()),
-            (2.0, format!("[  OK  ] Set hostname to {name}.")),
-            (2.2, "[  OK  ] Mounted boot-efi.mount - /boot/efi.".to_owned()),
-            (
-                2.4,
-                "[  OK  ] Reached target local-fs.target - Local File Systems.".to_owned(),
-            ),
-            (
-                2.8,
-                "[  OK  ] Started cloud-init-local.service - Cloud-init: Local Stage.".to_owned(),
-            ),
-            (
-                3.2,
-                "[  OK  ] Reached target network-online.target - Network is Online.".to_owned(),
-            ),
-            (
-                3.6,
-                "[  OK  ] Started ssh.service - OpenBSD Secure Shell server.".to_owned(),
-            ),
-            (
-                3.8,
-                "[  OK  ] Started qemu-guest-agent.service - QEMU Guest Agent.".to_owned(),
-            ),
-            (
-                4.0,
-                "[  OK  ] Reached target multi-user.target - Multi-User System.".to_owned(),
-            ),
-            (4.2, String::new()),
-        ]
-        .into()
-    }
-
     fn ask_login(&mut self) {
         self.mood = Mood::Login;
         self.user.clear();
         self.line.clear();
-        let text = format!("Debian GNU/Linux 13 {0} tty1\n\n{0} login: ", self.hostname);
+        let text = format!(
+            "Debian GNU/Linux 13 {0} tty1\n\n{0} login: ",
+            self.machine.hostname
+        );
         self.terminal.write(&text);
         self.generation += 1;
     }
 
     fn prompt(&mut self) {
         let sign = if self.user == "root" { '#' } else { '$' };
-        let text = format!("{}@{}:~{sign} ", self.user, self.hostname);
+        let text = format!("{}@{}:~{sign} ", self.user, self.machine.hostname);
         self.terminal.write(&text);
     }
 
@@ -284,7 +238,7 @@ impl Guest {
         match self.mood {
             Mood::Booting => {}
             Mood::Login if line.trim().is_empty() => {
-                let text = format!("{} login: ", self.hostname);
+                let text = format!("{} login: ", self.machine.hostname);
                 self.terminal.write(&text);
             }
             Mood::Login => {
@@ -294,7 +248,7 @@ impl Guest {
             }
             Mood::Password => {
                 self.mood = Mood::Shell;
-                let text = format!("Linux {} 6.12.48+deb13-amd64 x86_64\n\n", self.hostname);
+                let text = format!("Linux {} 6.12.48+deb13-amd64 x86_64\n\n", self.machine.hostname);
                 self.terminal.write(&text);
                 self.prompt();
             }
@@ -303,37 +257,16 @@ impl Guest {
     }
 
     fn run(&mut self, line: &str, now: f64) {
-        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let answer = match command {
-            "" => String::new(),
-            "clear" => {
-                self.terminal.clear();
-                String::new()
-            }
-            "echo" => format!("{rest}\n"),
-            "exit" | "logout" => {
+        let up = (now - self.booted).max(0.0);
+        match shell::run(line, &self.machine, &self.user, up) {
+            Reaction::Print(text) => self.terminal.write(&text),
+            Reaction::Clear => self.terminal.clear(),
+            Reaction::Leave => {
                 self.terminal.write("\n");
                 return self.ask_login();
             }
-            "help" => "clear echo exit help hostname nproc reboot uname uptime whoami\n".to_owned(),
-            "hostname" => format!("{}\n", self.hostname),
-            "nproc" => format!("{}\n", self.cpus),
-            "reboot" => return self.boot_again(now),
-            "uname" => "Linux\n".to_owned(),
-            "uptime" => {
-                let minutes = whole((now - self.booted).max(0.0)) / 60;
-                let load = float(self.cpus) * 0.07;
-                format!(
-                    " up {} days, {:02}:{:02}, 1 user, load average: {load:.2}\n",
-                    minutes / 1440,
-                    minutes / 60 % 24,
-                    minutes % 60
-                )
-            }
-            "whoami" => format!("{}\n", self.user),
-            other => format!("-bash: {other}: command not found\n"),
-        };
-        self.terminal.write(&answer);
+            Reaction::Reboot => return self.boot_again(now),
+        }
         self.prompt();
     }
 
@@ -380,23 +313,12 @@ mod tests {
     use super::*;
 
     fn guest(clock: &Clock, up: f64) -> Guest {
-        let mut guest = Guest {
-            process: 1,
+        let machine = Machine {
             hostname: "web1".into(),
             cpus: 2,
             memory: 2 << 30,
-            booted: clock.now() - up,
-            printed: 0,
-            mood: Mood::Booting,
-            user: String::new(),
-            line: String::new(),
-            control: false,
-            alt: false,
-            terminal: Terminal::new(80, 25),
-            pixels: FIRST_SIZE,
-            pointer: None,
-            generation: 1,
         };
+        let mut guest = Guest::new(machine, 1, clock.now() - up);
         guest.advance(clock);
         guest
     }

@@ -2,18 +2,24 @@
 //!
 //! `vncproxy` hands out a [`ticket`] and begins a task that waits on a port ([`session`]); `vncwebsocket` checks the
 //! ticket, upgrades the connection by the rules of pveproxy ([`socket`], [`frame`]) and connects it to the port.
-//! Behind it an [`rfb`] server shows the screen of a [`mod@guest`], which is a [`terminal`] drawn with [`font`].
+//! Behind it an [`rfb`] server shows the screen of a [`mod@guest`], which is a [`terminal`] drawn with [`font`]:
+//! it prints its [`boot`] log, asks for a login, and has a small [`shell`]. What `termproxy` hands out leads to the same
+//! text as a [`serial`] terminal. [`keys`] knows the names of keys.
 //!
 //! A port belongs to the host that answered `vncproxy` and takes one connection. The screen belongs to the VM: it
 //! outlives connections, is shared by all of them, and begins anew when the VM boots.
 //!
-//! Deliberately not here: real TCP ports (only the WebSocket way is offered), SPICE, `termproxy`, audio, clipboards.
+//! Deliberately not here: real TCP ports (only the WebSocket way is offered), SPICE, audio, clipboards.
 
+mod boot;
 mod font;
 mod frame;
 mod guest;
+pub(crate) mod keys;
 mod rfb;
+mod serial;
 mod session;
+mod shell;
 pub(crate) mod socket;
 mod terminal;
 pub(crate) mod ticket;
@@ -24,7 +30,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 pub(crate) use self::guest::Guest;
-pub(crate) use self::session::{Asked, admits, attach, open};
+pub(crate) use self::session::{Asked, Line, admits, attach, open, open_terminal};
 use crate::clock::Clock;
 use crate::world::World;
 
@@ -90,6 +96,30 @@ impl Consoles {
     pub(crate) fn reset(&mut self, vmid: u32, now: f64) {
         if let Some(guest) = self.guests.get_mut(&vmid) {
             guest.boot_again(now);
+        }
+    }
+}
+
+/// Another QEMU process takes a running VM's guest over, as in a migration: its screen stays what it is.
+pub(crate) fn take_over(world: &mut World, vmid: u32, process: u32, clock: &Clock) {
+    if let Some(guest) = guest(world, vmid, clock) {
+        guest.shown_by(process);
+    }
+}
+
+/// Presses keys of a VM that runs, one after the other, and lets them go; a paused guest does not see them.
+pub(crate) fn press(world: &mut World, vmid: u32, keysyms: &[u32], clock: &Clock) {
+    let paused = world.vms.get(&vmid).and_then(|vm| vm.run.as_ref());
+    if paused.is_none_or(|run| run.paused) {
+        return;
+    }
+    let now = clock.now();
+    if let Some(guest) = guest(world, vmid, clock) {
+        for keysym in keysyms {
+            guest.key(*keysym, true, now);
+        }
+        for keysym in keysyms.iter().rev() {
+            guest.key(*keysym, false, now);
         }
     }
 }

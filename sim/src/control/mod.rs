@@ -14,7 +14,7 @@ pub use self::view::{ConsoleView, TaskView, VmView};
 use crate::http::tls;
 use crate::simulation::Simulation;
 use crate::work::fork;
-use crate::work::migrate::migrate;
+use crate::work::migrate::{Plan, migrate};
 use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 use crate::world::faults::Fault;
 use crate::world::ha::{Managed, Wanted};
@@ -351,6 +351,7 @@ impl Control {
         }
         let vm = world.vms.get(&vmid).ok_or(ControlError::NoVm(vmid))?;
         let from = vm.node.clone();
+        let plan = Plan { target, rules: None };
         fork(
             &self.sim,
             &mut world,
@@ -358,7 +359,7 @@ impl Control {
             "qmigrate",
             vmid,
             "root@pam",
-            |worker| migrate(worker, vmid, target),
+            |worker| migrate(worker, vmid, plan),
         );
         Ok(())
     }

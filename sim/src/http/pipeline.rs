@@ -10,29 +10,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use http::{Request, Response, header};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::ext::ReasonPhrase;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::compression;
+use super::asked::{Asked, Format};
 use super::params::{self, Given};
-use super::upload::{self, Upload};
-use crate::api::{self, Allow, Call, Endpoint, Reply};
+use super::{answer, caller, compression};
+use crate::api::{Call, Endpoint, Reply};
 use crate::console::{self, socket};
 use crate::failure::Failure;
-use crate::options::Major;
 use crate::schema::{self, Raw};
 use crate::simulation::Simulation;
 use crate::work::{flock_patience, flock_refusal};
 use crate::world::World;
-use crate::world::access::tickets::Ticket;
 use crate::world::counters::RequestRecord;
-use crate::world::faults::{Moment, Target};
+use crate::world::faults::Moment;
 
-/// The largest body PVE takes.
-const MAX_BODY: usize = 512 * 1024;
 /// How long a refused login is made to wait, in seconds.
 const AUTH_DELAY: f64 = 3.0;
 
@@ -41,105 +36,8 @@ const AUTH_DELAY: f64 = 3.0;
 #[error("the connection was cut by an injected fault")]
 pub(crate) struct Cut;
 
-/// The form of answers that a path asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// Refusals have their status.
-    Json,
-    /// Refusals of handlers are successes that tell of their failure, for the web interface.
-    ExtJs,
-}
-
-impl Format {
-    /// The form, if the path is one of the API, and the rest of the path.
-    fn of(path: &str) -> (Option<Self>, &str) {
-        for (prefix, format) in [("/api2/json", Self::Json), ("/api2/extjs", Self::ExtJs)] {
-            if let Some(rest) = path.strip_prefix(prefix)
-                && (rest.is_empty() || rest.starts_with('/'))
-            {
-                return (Some(format), rest);
-            }
-        }
-        (None, path)
-    }
-}
-
-/// A request, taken apart.
-struct Asked {
-    format: Option<Format>,
-    method: String,
-    path: String,
-    query: Option<String>,
-    headers: HeaderMap,
-    body: Bytes,
-    too_large: bool,
-    route: Option<(&'static Endpoint, BTreeMap<String, String>)>,
-    upload: Option<Result<Upload, Failure>>,
-}
-
-impl Asked {
-    async fn read(request: Request<Incoming>) -> Self {
-        let (parts, body) = request.into_parts();
-        let path = parts.uri.path().to_owned();
-        let (format, rest) = Format::of(&path);
-        let route = format.and_then(|_| api::find(parts.method.as_str(), rest));
-        let kind = parts.headers.get(header::CONTENT_TYPE);
-        let (collected, upload) = if route
-            .as_ref()
-            .is_some_and(|(endpoint, _)| endpoint.path.ends_with("/upload"))
-        {
-            let upload = upload::read(kind.and_then(|kind| kind.to_str().ok()), body).await;
-            (Ok(Collected::default()), Some(upload))
-        } else {
-            (Limited::new(body, MAX_BODY).collect().await, None)
-        };
-        Self {
-            upload,
-            format,
-            method: parts.method.as_str().to_owned(),
-            query: parts.uri.query().map(str::to_owned),
-            too_large: collected.is_err(),
-            body: collected.map(Collected::to_bytes).unwrap_or_default(),
-            headers: parts.headers,
-            path,
-            route,
-        }
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    fn vmid(&self) -> Option<u32> {
-        self.route.as_ref()?.1.get("vmid")?.parse().ok()
-    }
-
-    fn target(&self) -> Target<'_> {
-        let node = self.route.as_ref().filter(|(endpoint, _)| endpoint.forwarded);
-        Target {
-            method: &self.method,
-            template: self.route.as_ref().map_or("", |(endpoint, _)| endpoint.path),
-            vmid: self.vmid(),
-            node: node
-                .and_then(|(_, values)| values.get("node"))
-                .map(String::as_str),
-        }
-    }
-
-    fn given(&self) -> Result<Given, Failure> {
-        if let Some(upload) = &self.upload {
-            let query = self.query.as_deref();
-            return upload
-                .as_ref()
-                .map(|upload| upload.given(query))
-                .map_err(Clone::clone);
-        }
-        params::read(self.query.as_deref(), self.header("content-type"), &self.body)
-    }
-}
-
 /// Answers one request, or cuts its connection.
-pub(crate) async fn answer(
+pub(crate) async fn pass(
     sim: Arc<Simulation>,
     host: usize,
     mut request: Request<Incoming>,
@@ -204,12 +102,7 @@ pub(crate) async fn answer(
         .as_ref()
         .map_or_else(|failure| failure.reason().to_owned(), |_| "OK".to_owned());
     sim.world().counters.request(record);
-    let response = match (outcome, asked.format) {
-        (Ok(reply), Some(Format::ExtJs)) => told(reply),
-        (Ok(reply), _) => succeeded(reply),
-        (Err(failure), Some(Format::ExtJs)) if failure.body => told_of(&failure),
-        (Err(failure), _) => refused(&failure),
-    };
+    let response = answer::of(outcome, asked.format);
     let accepted = asked.header("accept-encoding").unwrap_or_default();
     Ok(compression::compress(response, accepted).map(Full::new))
 }
@@ -242,11 +135,11 @@ async fn decide(
         (asked.method.as_str(), rest),
         ("GET", "/access/domains") | ("GET" | "POST", "/access/ticket") | ("POST", "/access/vncticket")
     );
-    let token = token_header(asked);
-    let cookie = cookie(asked);
+    let token = caller::token_header(asked);
+    let cookie = caller::cookie(asked);
     let by_token = cookie.is_none() && token.is_some();
     if !open {
-        *user = Some(authenticate(sim, asked, cookie, token, unsafe_method)?);
+        *user = Some(caller::authenticate(sim, asked, cookie, token, unsafe_method)?);
     }
     if ["GET", "DELETE"].contains(&asked.method.as_str()) && !asked.body.is_empty() {
         return Err(Failure::bare(
@@ -273,7 +166,7 @@ async fn decide(
         return Err(Failure::new(403, format!("Permission check failed ({text})")));
     }
     let who = user.clone().unwrap_or_default();
-    permitted(&sim.world(), endpoint, values, &given, &who)?;
+    caller::permitted(&sim.world(), endpoint, values, &given, &who)?;
     if let Some((status, reason)) = sim.world().faults.status(asked.target()) {
         return Err(Failure::bare(status, reason));
     }
@@ -307,59 +200,6 @@ async fn decide(
     }
 }
 
-/// The value of an API token's header: `PVEAPIToken=…` or `PVEAPIToken …`.
-fn token_header(asked: &Asked) -> Option<String> {
-    let text = asked.header("authorization")?;
-    let value = text
-        .strip_prefix("PVEAPIToken=")
-        .or_else(|| text.strip_prefix("PVEAPIToken "))?;
-    Some(
-        percent_encoding::percent_decode_str(value)
-            .decode_utf8_lossy()
-            .into_owned(),
-    )
-}
-
-fn cookie(asked: &Asked) -> Option<String> {
-    let all = asked.header("cookie")?;
-    let value = all
-        .split(';')
-        .find_map(|pair| pair.trim().strip_prefix("PVEAuthCookie="))?;
-    Some(
-        percent_encoding::percent_decode_str(value)
-            .decode_utf8_lossy()
-            .into_owned(),
-    )
-}
-
-fn authenticate(
-    sim: &Simulation,
-    asked: &Asked,
-    cookie: Option<String>,
-    token: Option<String>,
-    unsafe_method: bool,
-) -> Result<String, Failure> {
-    let now = sim.clock.seconds();
-    let world = sim.world();
-    let failed = || Failure::bare(401, "Authentication failed!");
-    if let Some(ticket) = cookie {
-        let user = match world.access.read_ticket(&ticket, now) {
-            Some(Ticket::Of(user)) => user,
-            Some(Ticket::Half) => return Err(Failure::bare(401, "No ticket")),
-            None => return Err(failed()),
-        };
-        let csrf = asked.header("csrfpreventiontoken").unwrap_or_default();
-        if unsafe_method && !world.access.csrf_valid(csrf, &user, now) {
-            return Err(Failure::bare(401, "Permission denied - invalid csrf token"));
-        }
-        return Ok(user);
-    }
-    match token {
-        Some(token) => world.access.token(&token, now).ok_or_else(failed),
-        None => Err(Failure::bare(401, "No ticket")),
-    }
-}
-
 fn contradictions(given: &Given, values: &BTreeMap<String, String>) -> Result<(), Failure> {
     for (name, value) in values {
         if given
@@ -371,31 +211,6 @@ fn contradictions(given: &Given, values: &BTreeMap<String, String>) -> Result<()
         }
     }
     Ok(())
-}
-
-fn permitted(
-    world: &World,
-    endpoint: &Endpoint,
-    values: &BTreeMap<String, String>,
-    given: &Given,
-    who: &str,
-) -> Result<(), Failure> {
-    let (template, any) = match endpoint.allow {
-        Allow::Judged(judge) => return judge(world, given, who),
-        Allow::World | Allow::User => return Ok(()),
-        Allow::On(path, any) => (path, any),
-        Allow::ByMajor(path, eight, nine) => (path, if world.major == Major::V8 { eight } else { nine }),
-    };
-    let mut path = template.to_owned();
-    for (name, value) in values {
-        path = path.replace(&format!("{{{name}}}"), value);
-    }
-    let had = world.access.privileges(who, &path);
-    if any.iter().any(|privilege| had.contains_key(*privilege)) {
-        Ok(())
-    } else {
-        Err(Failure::forbidden(&format!("{path}, {}", any.join("|"))))
-    }
 }
 
 fn forwarded(world: &World, node: &str) -> Result<(), Failure> {
@@ -453,98 +268,4 @@ async fn awaited(sim: &Simulation, reply: Reply, upid: &str, seconds: f64) -> Re
             return Ok(reply);
         }
     }
-}
-
-fn with_headers<T>(mut response: Response<T>) -> Response<T> {
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=0"));
-    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-    headers.insert(header::SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
-    response
-}
-
-fn json_body(value: &Value) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(value.to_string()));
-    let kind = HeaderValue::from_static("application/json;charset=UTF-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-/// What every success says. Takes the reply, because a large cluster's lists are long to copy.
-fn data_of(reply: Reply) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("data".to_owned(), reply.data);
-    if let Some(total) = reply.total {
-        body.insert("total".to_owned(), Value::from(total));
-    }
-    body
-}
-
-fn succeeded(reply: Reply) -> Response<Bytes> {
-    with_headers(json_body(&Value::Object(data_of(reply))))
-}
-
-/// A success in the form of the web interface.
-fn told(reply: Reply) -> Response<Bytes> {
-    let mut body = data_of(reply);
-    body.insert("success".to_owned(), Value::from(1));
-    with_headers(json_body(&Value::Object(body)))
-}
-
-/// A refusal in the form of the web interface: HTTP says 200, the body says what is wrong.
-fn told_of(failure: &Failure) -> Response<Bytes> {
-    let mut body = failure.json();
-    if let Some(map) = body.as_object_mut() {
-        map.insert("success".to_owned(), Value::from(0));
-        map.insert("status".to_owned(), Value::from(failure.status));
-    }
-    with_headers(json_body(&body))
-}
-
-/// The answer of a refusal: custom reason phrase, no keep-alive.
-fn refused(failure: &Failure) -> Response<Bytes> {
-    let mut response = if failure.body {
-        json_body(&failure.json())
-    } else {
-        Response::new(Bytes::new())
-    };
-    *response.status_mut() =
-        StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reason = failure
-        .reason()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect::<String>();
-    if let Ok(reason) = ReasonPhrase::try_from(reason) {
-        response.extensions_mut().insert(reason);
-    }
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    with_headers(response)
-}
-
-/// What plain HTTP on the TLS port is answered: go to https.
-pub(crate) fn to_https(request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("localhost");
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
-    let mut response = Response::new(Full::new(Bytes::new()));
-    *response.status_mut() = match *request.method() {
-        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
-        _ => StatusCode::PERMANENT_REDIRECT,
-    };
-    if let Ok(location) = HeaderValue::try_from(format!("https://{host}{path}")) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    with_headers(response)
 }

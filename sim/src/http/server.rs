@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::pipeline;
+use super::{answer, pipeline};
 use crate::simulation::Simulation;
 
 /// The first byte of a TLS handshake.
@@ -75,7 +75,7 @@ async fn connection(sim: Arc<Simulation>, host: usize, stream: TcpStream, accept
         Ok(1) if first == [TLS_HANDSHAKE] => {}
         Ok(1) => {
             let redirect =
-                service_fn(|request| async move { Ok::<_, Infallible>(pipeline::to_https(&request)) });
+                service_fn(|request| async move { Ok::<_, Infallible>(answer::to_https(&request)) });
             let served = builder().serve_connection(TokioIo::new(stream), redirect).await;
             if let Err(error) = served {
                 tracing::debug!(%error, "a plain connection ended early");
@@ -87,7 +87,7 @@ async fn connection(sim: Arc<Simulation>, host: usize, stream: TcpStream, accept
     let Ok(stream) = acceptor.accept(stream).await else {
         return;
     };
-    let service = service_fn(move |request| pipeline::answer(Arc::clone(&sim), host, request));
+    let service = service_fn(move |request| pipeline::pass(Arc::clone(&sim), host, request));
     let served = builder().serve_connection(TokioIo::new(stream), service);
     if let Err(error) = served.with_upgrades().await {
         tracing::debug!(%error, "a connection ended early");

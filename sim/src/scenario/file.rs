@@ -261,7 +261,8 @@ pub(super) struct Firewall {
     pub(super) aliases: BTreeMap<String, String>,
     pub(super) ipset: BTreeMap<String, Vec<String>>,
     pub(super) rules: Vec<String>,
-    pub(super) groups: Vec<String>,
+    /// Security groups: names and rules.
+    pub(super) groups: BTreeMap<String, Vec<String>>,
 }
 
 fn day() -> u32 {

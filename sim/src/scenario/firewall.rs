@@ -5,21 +5,30 @@ use std::collections::BTreeMap;
 use super::build::{Built, wrong};
 use super::file;
 use crate::world::World;
-use crate::world::firewall::rule::{Rule, Scope};
-use crate::world::firewall::{Alias, CLUSTER_OPTIONS, Config, Entry, OPTIONS, Set, names, values};
+use crate::world::firewall::rule::Rule;
+use crate::world::firewall::{
+    Alias, CLUSTER_OPTIONS, Config, Entry, File, Group, OPTIONS, Place, Set, names, values,
+};
 
 /// Writes the datacenter's file.
 pub(super) fn datacenter(spec: &file::Firewall, world: &mut World) -> Built<()> {
     let place = "firewall";
-    if !spec.rules.is_empty() {
-        return wrong(place, "rules of the datacenter are not simulated");
-    }
-    world.firewall.datacenter.config = config(place, spec, CLUSTER_OPTIONS)?;
-    for name in &spec.groups {
-        if !names::is_name(name) {
+    let config = config(place, spec, CLUSTER_OPTIONS)?;
+    let cluster = Place::File(File::Datacenter);
+    let own = config.rules.clone();
+    world.firewall.write(File::Datacenter, config);
+    sound(place, &own, world, &cluster)?;
+    for (name, lines) in &spec.groups {
+        if !names::is_name(name) || name.len() > names::LONGEST_GROUP {
             return wrong(place, format!("`{name}` is not the name of a security group"));
         }
-        world.firewall.datacenter.groups.insert(name.clone(), None);
+        let place = format!("{place}, group {name}");
+        let group = Group {
+            comment: None,
+            rules: rules(&place, lines)?,
+        };
+        sound(&place, &group.rules, world, &Place::Group(name.clone()))?;
+        world.firewall.datacenter.groups.insert(name.clone(), group);
     }
     Ok(())
 }
@@ -31,11 +40,15 @@ pub(super) fn of_vm(vmid: u32, spec: &file::Firewall, world: &mut World) -> Buil
         return wrong(place, "security groups belong to the datacenter");
     }
     let config = config(&place, spec, OPTIONS)?;
-    let scope = Scope {
-        own: &config,
-        datacenter: &world.firewall.datacenter,
-    };
-    for rule in &config.rules {
+    let own = config.rules.clone();
+    world.firewall.write(File::Vm(vmid), config);
+    sound(&place, &own, world, &Place::File(File::Vm(vmid)))
+}
+
+/// Refuses rules that PVE would refuse where they stand.
+fn sound(place: &str, rules: &[Rule], world: &World, at: &Place) -> Built<()> {
+    let scope = world.firewall.scope(at);
+    for rule in rules {
         if let Some((field, reason)) = rule.clone().verify(scope).into_iter().next() {
             return wrong(
                 format!("{place}, `{}`", rule.line()),
@@ -43,7 +56,6 @@ pub(super) fn of_vm(vmid: u32, spec: &file::Firewall, world: &mut World) -> Buil
             );
         }
     }
-    world.firewall.put(vmid, config);
     Ok(())
 }
 
@@ -67,13 +79,19 @@ fn config(place: &str, spec: &file::Firewall, known: &[&str]) -> Built<Config> {
         config.aliases.insert(name.to_ascii_lowercase(), alias);
     }
     config.sets = sets(place, &spec.ipset)?;
-    for line in &spec.rules {
+    config.rules = rules(place, &spec.rules)?;
+    Ok(config)
+}
+
+fn rules(place: &str, lines: &[String]) -> Built<Vec<Rule>> {
+    let mut out = Vec::new();
+    for line in lines {
         let Some(rule) = Rule::from_line(line) else {
             return wrong(place, format!("`{line}` is not a rule"));
         };
-        config.rules.push(rule);
+        out.push(rule);
     }
-    Ok(config)
+    Ok(out)
 }
 
 fn sets(place: &str, specs: &BTreeMap<String, Vec<String>>) -> Built<BTreeMap<String, Set>> {

@@ -1,16 +1,18 @@
 //! Scenario files: TOML that says what the cluster looks like at the start.
 //!
-//! [`mod@file`] holds the shape of the file, [`build`] makes a world of it and refuses what contradicts itself. The
-//! built-in demo is `sim/scenarios/demo.toml`.
+//! [`mod@file`] holds the shape of the file, [`build`] makes a world of it and refuses what contradicts itself: with
+//! [`vms`], [`fleet`] and [`firewall`]. The built-in demo is `sim/scenarios/demo.toml`.
 
 mod access;
 mod build;
 mod file;
 mod firewall;
+mod fleet;
+mod vms;
 
 use std::path::Path;
 
-pub(crate) use build::generated_mac;
+pub(crate) use vms::generated_mac;
 
 pub use crate::world::Durations;
 

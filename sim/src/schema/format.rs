@@ -147,6 +147,19 @@ fn prefix_within(text: &str, lowest: u8, highest: u8) -> bool {
             .is_ok_and(|length| (lowest..=highest).contains(&length))
 }
 
+/// `ADDRESS/PREFIX`, 8…32 for IPv4 and 8…128 for IPv6.
+pub(crate) fn cidr(_: &str, text: &str) -> Checked {
+    let good = text.split_once('/').is_some_and(|(address, prefix)| {
+        (address.parse::<Ipv4Addr>().is_ok() && prefix_within(prefix, 8, 32))
+            || (address.parse::<Ipv6Addr>().is_ok() && prefix_within(prefix, 8, 128))
+    });
+    if good {
+        Ok(())
+    } else {
+        Err("value does not look like a valid CIDR network".to_owned())
+    }
+}
+
 /// `ADDRESS/PREFIX` (8…32) or `dhcp`.
 pub(crate) fn ipv4_config(_: &str, text: &str) -> Checked {
     let good = text == "dhcp"

@@ -70,6 +70,7 @@ pub(crate) struct Property {
     min_length: Option<usize>,
     pattern: Option<fn(&str) -> bool>,
     choices: &'static [&'static str],
+    numbered_choices: Option<(&'static str, u16)>,
     format: Option<Format>,
     requires: Option<&'static str>,
     list: bool,
@@ -90,6 +91,7 @@ impl Property {
             min_length: None,
             pattern: None,
             choices: &[],
+            numbered_choices: None,
             format: None,
             requires: None,
             list: false,
@@ -166,6 +168,12 @@ impl Property {
         self
     }
 
+    /// These values too: a name with a number from 0 to `last` behind it.
+    pub(crate) const fn or_numbered(mut self, name: &'static str, last: u16) -> Self {
+        self.numbered_choices = Some((name, last));
+        self
+    }
+
     /// The text must have this format.
     pub(crate) const fn format(mut self, format: Format) -> Self {
         self.format = Some(format);
@@ -202,12 +210,7 @@ impl Property {
         let Some(last) = self.last_index else {
             return self.name == name;
         };
-        name.strip_prefix(self.name).is_some_and(|digits| {
-            (1..=3).contains(&digits.len())
-                && (digits.len() == 1 || !digits.starts_with('0'))
-                && digits.bytes().all(|b| b.is_ascii_digit())
-                && digits.parse::<u16>().is_ok_and(|n| n <= last)
-        })
+        numbered(name, self.name, last)
     }
 
     fn accept(&self, name: &str, raw: &Raw) -> Result<String, String> {
@@ -270,14 +273,34 @@ impl Property {
                 return Err(format!("value must have a minimum value of {min}"));
             }
         }
-        if !self.choices.is_empty() && !self.choices.contains(&text) {
+        if !self.choices.is_empty() && !self.is_choice(text) {
+            let numbered = self.numbered_choices.into_iter();
+            let numbered = numbered.flat_map(|(name, last)| (0..=last).map(move |n| format!("{name}{n}")));
+            let plain = self.choices.iter().map(|choice| (*choice).to_owned());
+            let all = plain.chain(numbered).collect::<Vec<_>>().join(", ");
             return Err(format!(
-                "value '{text}' does not have a value in the enumeration '{}'",
-                self.choices.join(", ")
+                "value '{text}' does not have a value in the enumeration '{all}'"
             ));
         }
         Ok(())
     }
+
+    fn is_choice(&self, text: &str) -> bool {
+        let numbered = self
+            .numbered_choices
+            .is_some_and(|(name, last)| numbered(text, name, last));
+        numbered || self.choices.contains(&text)
+    }
+}
+
+/// Whether a text is a name with a number from 0 to `last` behind it.
+fn numbered(text: &str, name: &str, last: u16) -> bool {
+    text.strip_prefix(name).is_some_and(|digits| {
+        (1..=3).contains(&digits.len())
+            && (digits.len() == 1 || !digits.starts_with('0'))
+            && digits.bytes().all(|b| b.is_ascii_digit())
+            && digits.parse::<u16>().is_ok_and(|n| n <= last)
+    })
 }
 
 fn is_integer(text: &str) -> bool {

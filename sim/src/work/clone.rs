@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Broken, Outcome, Worker, copy};
+use super::copy::{self, Copying};
+use super::{Broken, Outcome, Worker};
 use crate::config::drive::Drive;
 use crate::config::network::Network;
 use crate::config::{Section, keys};
@@ -184,10 +185,11 @@ fn reserve(worker: &Worker, vmid: u32, plan: &Plan) -> Result<Vec<Copy>, Broken>
 
 async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> Outcome {
     let node = worker.node().to_owned();
-    let (mut config, allocate) = {
+    let (mut config, files, allocate) = {
         let world = worker.world();
-        let config = origin(world.vm(&node, vmid)?, plan)?.clone();
-        (config, world.durations.allocate)
+        let vm = world.vm(&node, vmid)?;
+        let config = origin(vm, plan)?.clone();
+        (config, vm.guest.files.clone(), world.durations.allocate)
     };
     // The fault strikes in the first copy, or where there is none in what comes before.
     let mut met = !copies.iter().any(|copy| copy.full && !copy.drive.is_cloudinit());
@@ -210,6 +212,7 @@ async fn copied(worker: &Worker, vmid: u32, plan: &Plan, copies: Vec<Copy>) -> O
         .filter(|vm| vm.lock() == Some("clone"))
         .ok_or("the new VM's configuration is gone")?;
     vm.config = config;
+    vm.guest.files = files;
     vm.node = place;
     world.firewall.copy(vmid, plan.newid);
     if let Some(pool) = &plan.pool {
@@ -228,15 +231,8 @@ async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy, met: &mut bool) -> 
     let node = worker.node().to_owned();
     let now = worker.sim.clock.seconds();
     let name = format!("vm-{}-cloudinit", plan.newid);
-    let held = worker
-        .world()
-        .faults
-        .cfs_lock(&format!("storage-{}", copy.storage));
-    if let Some(text) = held {
-        worker.pause(10.0).await?;
-        return Err(text.into());
-    }
-    let (volid, size) = {
+    worker.storage_lock(&copy.storage).await?;
+    let (volid, size, copying) = {
         let mut world = worker.world();
         let own = world.volume(&node, file);
         let size = own.map_or(copy.drive.size(), |volume| volume.size);
@@ -247,10 +243,11 @@ async fn copy_one(worker: &Worker, plan: &Plan, copy: &Copy, met: &mut bool) -> 
             base: (!copy.full).then_some(file),
             ..Wish::new(&copy.storage, plan.newid, size)
         };
-        (world.allocate(&node, &wish, now)?, size)
+        let copying = Copying::of(&world, size);
+        (world.allocate(&node, &wish, now)?, size, copying)
     };
     if copy.full && !copy.drive.is_cloudinit() {
-        copy::copy(worker, size, met).await?;
+        copy::copy(worker, &copying, met).await?;
     }
     let mut drive = copy.drive.clone();
     drive.set_file(volid);

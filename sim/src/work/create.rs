@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::power::start;
 use super::{Broken, Outcome, Worker, copy, fork};
+use crate::config::change::Change;
 use crate::config::keys;
-use crate::config::update::{Change, apply};
+use crate::config::update::apply;
 use crate::world::counters::Effect;
 use crate::world::ha::{Managed, Wanted};
 

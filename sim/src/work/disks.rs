@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::{Outcome, Worker};
+use crate::config::change::unmodified;
 use crate::config::drive::Drive;
 use crate::config::size_text;
 use crate::schema::format::size_in_bytes;
 use crate::world::World;
 use crate::world::counters::Effect;
+use crate::world::storage::StorageKind;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -25,13 +27,14 @@ pub(crate) struct Resize {
 /// `resize`.
 pub(crate) async fn resize(worker: Arc<Worker>, vmid: u32, wish: Resize) -> Outcome {
     let _guard = worker.flock(vmid).await?;
-    let duration = {
+    let (file, duration) = {
         let world = worker.world();
-        let Some(_) = planned(&world, &worker, vmid, &wish)? else {
+        let Some((drive, _)) = planned(&world, &worker, vmid, &wish)? else {
             return Ok(());
         };
-        world.durations.resize
+        (drive.file().to_owned(), world.durations.resize)
     };
+    may_grow(&worker, &file).await?;
     worker.toil(duration).await?;
     let mut world = worker.world();
     let Some((mut drive, size)) = planned(&world, &worker, vmid, &wish)? else {
@@ -45,12 +48,25 @@ pub(crate) async fn resize(worker: Arc<Worker>, vmid: u32, wish: Resize) -> Outc
     Ok(())
 }
 
+/// Whether the storage lets a volume grow: LVM does so under the storage's lock, and some kinds need room.
+async fn may_grow(worker: &Worker, volid: &str) -> Outcome {
+    let (id, name) = volid.split_once(':').unwrap_or(("", ""));
+    let kind = worker.world().storages.get(id).map(|storage| storage.kind);
+    if matches!(kind, Some(StorageKind::Lvm | StorageKind::LvmThin)) {
+        worker.storage_lock(id).await?;
+    }
+    let world = worker.world();
+    let storage = world.usable_storage(id, worker.node())?;
+    match storage.full_resize_text(name) {
+        Some(text) if world.faults.storage_is_full(id) => Err(text.into()),
+        _ => Ok(()),
+    }
+}
+
 /// The drive and its new size in bytes, or `None` when it has that size.
 fn planned(world: &World, worker: &Worker, vmid: u32, wish: &Resize) -> Result<Option<(Drive, u64)>, String> {
     let vm = world.vm(worker.node(), vmid)?;
-    if wish.digest.as_ref().is_some_and(|digest| *digest != vm.digest()) {
-        return Err("checksum mismatch (file change by other user?)".to_owned());
-    }
+    unmodified(vm, wish.digest.as_deref())?;
     if !wish.skiplock {
         vm.check_lock()?;
     }

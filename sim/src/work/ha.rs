@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::migrate::{Online, Plan, Rules, migrate};
 use super::power::{self, Down, Manner};
 use super::{Outcome, Worker, fork};
 use crate::simulation::Simulation;
 use crate::world::World;
 use crate::world::counters::Effect;
-use crate::world::ha::Wanted;
+use crate::world::ha::{Managed, Wanted};
 
 /// `hastart` and `hastop`: they only say what is wanted.
 pub(crate) async fn request(
@@ -21,7 +22,23 @@ pub(crate) async fn request(
         Wanted::Started => "start",
         Wanted::Stopped => "stop",
     };
-    worker.log(&format!("Requesting HA {verb} for VM {vmid}"));
+    let line = format!("Requesting HA {verb} for VM {vmid}");
+    told(&worker, vmid, &line, |managed| {
+        managed.wanted = wanted;
+        managed.patience = patience;
+    })
+    .await
+}
+
+/// `hamigrate`: it only says where to.
+pub(crate) async fn request_move(worker: Arc<Worker>, vmid: u32, target: String) -> Outcome {
+    let line = format!("Requesting HA migration for VM {vmid} to node {target}");
+    told(&worker, vmid, &line, |managed| managed.target = Some(target)).await
+}
+
+/// Tells high availability something about a VM.
+async fn told(worker: &Worker, vmid: u32, line: &str, tell: impl FnOnce(&mut Managed)) -> Outcome {
+    worker.log(line);
     let duration = worker.world().durations.signal;
     worker.toil(duration).await?;
     let mut world = worker.world();
@@ -29,8 +46,7 @@ pub(crate) async fn request(
         .ha
         .get_mut(&vmid)
         .ok_or_else(|| format!("service 'vm:{vmid}' not managed by HA"))?;
-    managed.wanted = wanted;
-    managed.patience = patience;
+    tell(managed);
     Ok(())
 }
 
@@ -79,6 +95,24 @@ fn look_after(sim: &Arc<Simulation>, world: &mut World, vmid: u32) {
         task.end.is_none() && task.upid.id == id && task.upid.node == node && task.upid.kind.starts_with("qm")
     });
     if busy || locked {
+        return;
+    }
+    if let Some(target) = managed.target.take().filter(|target| *target != node) {
+        let rules = Rules {
+            online: runs.then_some(Online {
+                with_local_disks: true,
+                conntrack: true,
+            }),
+            force: true,
+            ..Rules::default()
+        };
+        let plan = Plan {
+            target,
+            rules: Some(rules),
+        };
+        fork(sim, world, &node, "qmigrate", vmid, "root@pam", |worker| {
+            migrate(worker, vmid, plan)
+        });
         return;
     }
     match (wanted, runs) {

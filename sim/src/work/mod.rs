@@ -12,7 +12,9 @@ pub(crate) mod disks;
 pub(crate) mod files;
 pub(crate) mod ha;
 pub(crate) mod migrate;
+pub(crate) mod move_disk;
 pub(crate) mod power;
+pub(crate) mod reassign;
 pub(crate) mod restore;
 pub(crate) mod settings;
 pub(crate) mod snapshots;
@@ -31,7 +33,7 @@ use crate::simulation::Simulation;
 use crate::world::World;
 use crate::world::counters::Effect;
 use crate::world::faults::Mishap;
-use crate::world::task::Upid;
+use crate::world::task::{self, Upid};
 
 /// Why a task did not end well.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,16 +182,10 @@ impl Worker {
         }
     }
 
-    /// Takes the cluster-wide lock on a storage for a moment, if the storage is one that nodes share.
+    /// Takes the lock on a storage for a moment.
     pub(crate) async fn storage_lock(&self, id: &str) -> Outcome {
-        let refusal = {
-            let mut world = self.world();
-            let shared = world.storages.get(id).is_some_and(|storage| storage.shared);
-            shared
-                .then(|| world.faults.cfs_lock(&format!("storage-{id}")))
-                .flatten()
-        };
-        let Some(text) = refusal else { return Ok(()) };
+        let had = self.world().storage_lock(id);
+        let Err(text) = had else { return Ok(()) };
         self.pause(10.0).await?;
         Err(Broken(text))
     }
@@ -229,7 +225,7 @@ where
     fork_about(sim, world, node, kind, &vmid.to_string(), user, work)
 }
 
-/// Registers a task about anything on a node (`100@local`, or nothing) and lets its work run; gives the UPID.
+/// Registers a task about anything on a node (see [`task::vmid_of`], or nothing) and lets its work run; gives the UPID.
 pub(crate) fn fork_about<F, W>(
     sim: &Arc<Simulation>,
     world: &mut World,
@@ -244,7 +240,7 @@ where
     W: Future<Output = Outcome> + Send + 'static,
 {
     let (upid, cancel) = world.tasks.begin(node, kind, id, user, sim.clock.seconds());
-    let vmid = id.split('@').next().and_then(|id| id.parse().ok()).unwrap_or(0);
+    let vmid = task::vmid_of(id).unwrap_or(0);
     world.counters.effect(Effect::TaskStarted, vmid, Some(kind));
     let text = upid.text();
     let worker = Arc::new(Worker {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Broken, Outcome, Worker, copy};
-use crate::config::update::{Change, apply};
+use crate::config::change::Change;
+use crate::config::update::apply;
 
 /// `qmconfig`.
 pub(crate) async fn change(worker: Arc<Worker>, vmid: u32, change: Change) -> Outcome {

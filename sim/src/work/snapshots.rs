@@ -51,7 +51,11 @@ pub(crate) async fn create(
     for line in drives {
         worker.log(&line);
     }
-    if let Err(Broken(reason)) = worker.toil(duration).await {
+    let taken = match without_room(&worker, vmid, &name) {
+        Some(text) => Err(Broken(text)),
+        None => worker.toil(duration).await,
+    };
+    if let Err(Broken(reason)) = taken {
         worker.log("snapshot create failed: starting cleanup");
         let mut world = worker.world();
         let vm = world.vm_mut(worker.node(), vmid)?;
@@ -111,6 +115,7 @@ fn prepare(
         section.insert("description".to_owned(), text);
     }
     if let Some(volid) = state {
+        room_for_state(&mut world, &volid, memory * 2 + (500 << 20))?;
         section.insert("runningmachine".to_owned(), "pc-i440fx-10.1+pve0".to_owned());
         section.insert("vmstate".to_owned(), volid.clone());
         add_state_volume(
@@ -130,6 +135,7 @@ fn prepare(
         }
     }
     vm.snapshots.insert(name.to_owned(), Snapshot { section });
+    vm.guest.keep(name);
     let gib = float(memory) / f64::from(1 << 30);
     Ok(durations.snapshot
         + if with_state {
@@ -146,6 +152,30 @@ fn state_volume(vm: &Vm, name: &str) -> Option<String> {
         .get("vmstatestorage")
         .or_else(|| disk.as_ref().and_then(Drive::storage))?;
     Some(format!("{storage}:vm-{}-state-{name}", vm.vmid))
+}
+
+/// Whether the volume for the memory can be made.
+fn room_for_state(world: &mut World, volid: &str, size: u64) -> Result<(), String> {
+    let (id, name) = volid.split_once(':').unwrap_or(("", ""));
+    world.storage_lock(id)?;
+    match world.storages.get(id) {
+        Some(storage) if world.faults.storage_is_full(id) => Err(storage.full_text(name, size)),
+        _ => Ok(()),
+    }
+}
+
+/// PVE's text for the first disk whose storage has no room for a snapshot of it.
+fn without_room(worker: &Worker, vmid: u32, snapshot: &str) -> Option<String> {
+    let world = worker.world();
+    let vm = world.vm(worker.node(), vmid).ok()?;
+    vm.drives()
+        .filter(|(_, drive)| !drive.is_cdrom() || drive.is_cloudinit())
+        .find_map(|(_, drive)| {
+            let (id, disk) = drive.file().split_once(':')?;
+            let storage = world.storages.get(id)?;
+            let full = world.faults.storage_is_full(id);
+            full.then(|| storage.full_snapshot_text(disk, snapshot))
+        })
 }
 
 fn add_state_volume(world: &mut World, node: &str, vmid: u32, volid: &str, size: u64, now: i64) {
@@ -279,6 +309,7 @@ fn restore(worker: &Worker, vmid: u32, name: &str) -> Result<bool, Broken> {
     }
     config.insert("parent".to_owned(), name.to_owned());
     vm.config = config;
+    vm.guest.go_back(name);
     vm.pending.clear();
     vm.pending_delete.clear();
     world
@@ -334,6 +365,7 @@ pub(crate) async fn remove(worker: Arc<Worker>, vmid: u32, name: String) -> Outc
         }
     }
     vm.config.remove("lock");
+    vm.guest.let_go(&name);
     if let Some(volid) = gone.get("vmstate") {
         world.remove_volume(volid);
     }

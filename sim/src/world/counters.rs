@@ -43,6 +43,8 @@ pub enum Effect {
     Destroyed,
     /// A disk was grown; the name is its key.
     Resized,
+    /// A disk is on another storage, or belongs to another VM; the name is the key it had.
+    DiskMoved,
     /// The guest agent set a password; the name is the user's.
     PasswordSet,
     /// A VM is on another node; the name is the node's.
@@ -53,7 +55,7 @@ pub enum Effect {
     CloudinitRegenerated,
     /// A disk was made as a copy of another volume; the name is the key it was put under.
     Imported,
-    /// A VM's firewall file was written.
+    /// A VM's firewall file was written, or the datacenter's, which is VM 0.
     FirewallChanged,
     /// A backup is complete; the name is its volume.
     BackupCreated,

@@ -64,7 +64,8 @@ pub enum Fault {
         times: Option<u32>,
     },
     /// A cluster-wide lock is not to be had: who wants it waits ten seconds (scaled) and gets
-    /// `cfs-lock 'NAME' error: …`.
+    /// `cfs-lock 'NAME' error: …`. The lock on a storage that nodes do not share is a file on the node, and the text
+    /// names that.
     HoldCfsLock {
         /// The lock, such as `firewall-vm-100` or `storage-local`.
         lock: String,
@@ -144,7 +145,7 @@ pub enum Fault {
         /// Its name.
         storage: String,
     },
-    /// Work on a storage (backup, restore, removal) takes that many times as long, until the fault is cleared.
+    /// Work on a storage (backup, restore, removal, moves of disks and VMs) takes that many times as long, until the fault is cleared.
     SlowStorage {
         /// Its name.
         storage: String,
@@ -341,9 +342,8 @@ impl Faults {
 
     /// What befalls a new task; uses the fault up.
     pub(crate) fn mishap(&mut self, kind: &str, id: &str) -> Option<Mishap> {
-        // The id of a task that removes a backup is `VMID@STORAGE`.
-        let own = id.split('@').next().unwrap_or_default();
-        let of = |vmid: &Option<u32>| vmid.is_none_or(|vmid| vmid.to_string() == own);
+        let own = super::task::vmid_of(id);
+        let of = |vmid: &Option<u32>| vmid.is_none_or(|vmid| own == Some(vmid));
         let hit = self.list.iter_mut().find_map(|fault| match fault {
             Fault::FailTasks {
                 task,

@@ -13,7 +13,7 @@ pub enum Wanted {
 }
 
 /// A managed VM.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Managed {
     /// The state it shall be in.
     pub(crate) wanted: Wanted,
@@ -21,6 +21,8 @@ pub(crate) struct Managed {
     pub(crate) patience: Option<f64>,
     /// Since when its node is away, in seconds since the epoch.
     pub(crate) lost: Option<f64>,
+    /// The node it was asked to go to, until it sets out.
+    pub(crate) target: Option<String>,
 }
 
 impl Managed {
@@ -30,6 +32,7 @@ impl Managed {
             wanted,
             patience: None,
             lost: None,
+            target: None,
         }
     }
 
@@ -37,6 +40,7 @@ impl Managed {
     pub(crate) fn state(&self, runs: bool) -> &'static str {
         match (self.wanted, self.lost, runs) {
             (_, Some(_), _) => "fence",
+            _ if self.target.is_some() => "migrate",
             (Wanted::Started, None, _) => "started",
             (Wanted::Stopped, None, true) => "request_stop",
             (Wanted::Stopped, None, false) => "stopped",

@@ -6,12 +6,15 @@
 pub(crate) mod access;
 pub(crate) mod backup;
 pub(crate) mod counters;
+pub(crate) mod devices;
 pub(crate) mod faults;
+pub(crate) mod figures;
 pub(crate) mod firewall;
 pub(crate) mod guest;
 pub(crate) mod ha;
 pub(crate) mod load;
 mod reading;
+pub(crate) mod references;
 pub(crate) mod retention;
 mod section;
 pub(crate) mod storage;

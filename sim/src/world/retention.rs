@@ -165,16 +165,21 @@ impl Keep {
     }
 }
 
-/// Which period a time falls into: [`PERIODS`] by index.
-fn period_of(period: usize, time: i64) -> (i64, i64, i64, i64) {
+/// Which period a time falls into: [`PERIODS`] by index. Weeks begin on Mondays and belong to years of their own.
+fn period_of(period: usize, time: i64) -> (i64, i8, i8, i8) {
     let moment = Moment::of(time);
+    let (date, hour) = (moment.date(), moment.hour());
+    let (year, month, day) = (i64::from(date.year()), date.month(), date.day());
     match period {
         0 => (time, 0, 0, 0),
-        1 => (moment.year, moment.month, moment.day, moment.hour),
-        2 => (moment.year, moment.month, moment.day, 0),
-        3 => (moment.week(), 0, 0, 0),
-        4 => (moment.year, moment.month, 0, 0),
-        _ => (moment.year, 0, 0, 0),
+        1 => (year, month, day, hour),
+        2 => (year, month, day, 0),
+        3 => {
+            let week = date.iso_week_date();
+            (i64::from(week.year()), week.week(), 0, 0)
+        }
+        4 => (year, month, 0, 0),
+        _ => (year, 0, 0, 0),
     }
 }
 
@@ -248,6 +253,17 @@ mod tests {
         assert_eq!(marks, [Keep, Remove, Keep, Remove]);
         let marks = marked("keep-daily=2", &[(0, false), (0, false), (1, false)]);
         assert_eq!(marks, [Keep, Remove, Keep]);
+    }
+
+    #[test]
+    fn a_week_begins_on_monday_also_where_the_year_ends_in_it() {
+        let week = |day: i64| period_of(3, 1_787_194_801 + day * 86_400); // a Thursday
+        assert_eq!(week(0), week(3));
+        assert_ne!(week(3), week(4));
+        assert_eq!(week(0), week(-3));
+        assert_ne!(week(-3), week(-4));
+        // Monday 28 December 2026 and Sunday 3 January 2027.
+        assert_eq!(period_of(3, 1_798_416_000), period_of(3, 1_798_934_400));
     }
 
     #[test]

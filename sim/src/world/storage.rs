@@ -121,6 +121,15 @@ impl Storage {
             .filter(move |v| v.node.as_deref().is_none_or(|n| n == node))
     }
 
+    /// Whether a node sees an image of that name, whatever folder or format it is in.
+    pub(crate) fn has_image(&self, node: &str, name: &str) -> bool {
+        self.volumes_on(node).any(|volume| {
+            let own = volume.volid.rsplit([':', '/']).next().unwrap_or_default();
+            own.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
     /// Bytes in use on a node.
     pub(crate) fn used_on(&self, node: &str) -> u64 {
         let thin = matches!(
@@ -201,6 +210,61 @@ impl Storage {
             StorageKind::LvmThin | StorageKind::Lvm => format!("no such logical volume {id}/{id}"),
             StorageKind::Nfs | StorageKind::Rbd => format!("storage '{id}' is not online"),
         }
+    }
+
+    /// What PVE says when a new volume finds no room. The size is in bytes.
+    pub(crate) fn full_text(&self, name: &str, size: u64) -> String {
+        let id = &self.id;
+        match self.kind {
+            StorageKind::LvmThin => format!(
+                "lvcreate '{id}/{name}' error:   Cannot create new thin volume, free space in thin pool {id}/{id} \
+                 reached threshold."
+            ),
+            StorageKind::Lvm => format!("not enough free space (0 < {})", size / 1024),
+            StorageKind::Zfs => format!("zfs error: cannot create '{id}/{name}': out of space"),
+            StorageKind::Dir | StorageKind::Nfs | StorageKind::Rbd | StorageKind::Pbs => format!(
+                "unable to create image: qemu-img: {}: Allocating clusters failed: No space left on device",
+                self.path_of(name)
+            ),
+        }
+    }
+
+    /// What PVE says when the snapshot of a disk finds no room.
+    pub(crate) fn full_snapshot_text(&self, disk: &str, snapshot: &str) -> String {
+        let id = &self.id;
+        match self.kind {
+            StorageKind::LvmThin => format!(
+                "lvcreate snapshot '{id}/snap_{disk}_{snapshot}' error:   Cannot create new thin volume, free space in \
+                 thin pool {id}/{id} reached threshold."
+            ),
+            StorageKind::Zfs => {
+                format!("zfs error: cannot create snapshot '{id}/{disk}@{snapshot}': out of space")
+            }
+            _ => format!("Could not create snapshot '{snapshot}': No space left on device"),
+        }
+    }
+
+    /// What PVE says when a disk finds no room to grow; thin volumes and files grow without any.
+    pub(crate) fn full_resize_text(&self, disk: &str) -> Option<String> {
+        match self.kind {
+            StorageKind::Lvm => Some(format!(
+                "error resizing volume '{}':   Insufficient free space: 256 extents needed, but only 0 available",
+                self.path_of(disk)
+            )),
+            StorageKind::Zfs => Some(format!(
+                "zfs error: cannot set property for '{}/{disk}': size is greater than available space",
+                self.id
+            )),
+            _ => None,
+        }
+    }
+
+    /// What PVE says when the lock on it, or on the node's part of it, is not had in time.
+    pub(crate) fn lock_text(&self) -> String {
+        format!(
+            "can't lock file '/var/lock/pve-manager/pve-storage-{}' - got timeout",
+            self.id
+        )
     }
 
     /// Whether only the newest snapshot can be rolled back to.

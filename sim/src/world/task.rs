@@ -70,6 +70,11 @@ impl Upid {
     }
 }
 
+/// The VM in what a task works on: `100`, `100@local` of removals, `100-scsi1>101-scsi1` of disks that change hands.
+pub(crate) fn vmid_of(id: &str) -> Option<u32> {
+    id.split(['@', '-']).next()?.parse().ok()
+}
+
 /// How a task ended.
 #[derive(Debug, Clone)]
 pub(crate) struct End {

@@ -4,8 +4,8 @@ use super::World;
 use super::storage::{Storage, StorageKind, Volume};
 
 impl World {
-    /// A storage that can be used on a node, or PVE's text why it cannot.
-    pub(crate) fn usable_storage(&self, id: &str, node: &str) -> Result<&Storage, String> {
+    /// A storage that is configured for a node, whether it can be reached or not; or PVE's text.
+    pub(crate) fn enabled_storage(&self, id: &str, node: &str) -> Result<&Storage, String> {
         let storage = self
             .storages
             .get(id)
@@ -16,10 +16,28 @@ impl World {
         if !storage.on(node) {
             return Err(format!("storage '{id}' is not available on node '{node}'"));
         }
+        Ok(storage)
+    }
+
+    /// A storage that can be used on a node, or PVE's text why it cannot.
+    pub(crate) fn usable_storage(&self, id: &str, node: &str) -> Result<&Storage, String> {
+        let storage = self.enabled_storage(id, node)?;
         if self.faults.storage_is_offline(id) {
             return Err(storage.offline_text());
         }
         Ok(storage)
+    }
+
+    /// Takes the lock on a storage for a moment, as whatever makes, frees or links volumes does; PVE's refusal while a
+    /// fault holds it. Nodes that share a storage lock it in the cluster; else it is a file on the node.
+    pub(crate) fn storage_lock(&mut self, id: &str) -> Result<(), String> {
+        let Some(text) = self.faults.cfs_lock(&format!("storage-{id}")) else {
+            return Ok(());
+        };
+        match self.storages.get(id) {
+            Some(storage) if !storage.shared => Err(storage.lock_text()),
+            _ => Err(text),
+        }
     }
 
     /// A volume as a node sees it.
@@ -50,21 +68,13 @@ impl World {
             (None, StorageKind::Dir | StorageKind::Nfs) => format!("{vmid}/"),
             _ => String::new(),
         };
-        // A name is taken whatever folder or format it is in.
-        let taken = |name: &str| {
-            storage.volumes_on(node).any(|volume| {
-                let own = volume.volid.rsplit([':', '/']).next().unwrap_or_default();
-                own.strip_prefix(name)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            })
-        };
         let name = match wish.name {
             Some(name) => name.to_owned(),
-            None => (0..1000)
-                .map(|number| format!("vm-{vmid}-disk-{number}"))
-                .find(|name| !taken(name))
-                .ok_or_else(|| format!("unable to allocate an image name for VM {vmid} in storage '{id}'"))?,
+            None => free_name(storage, node, "vm", vmid)?,
         };
+        if !wish.replaces && self.faults.storage_is_full(id) {
+            return Err(storage.full_text(&format!("{folder}{name}{ending}"), wish.size));
+        }
         let volid = format!("{id}:{folder}{name}{ending}");
         let volume = Volume {
             volid: volid.clone(),
@@ -114,6 +124,15 @@ impl World {
     }
 }
 
+/// The first name for a disk of a VM that nobody has: `vm-N-disk-M`, or with `base` in front.
+pub(crate) fn free_name(storage: &Storage, node: &str, prefix: &str, vmid: u32) -> Result<String, String> {
+    let id = &storage.id;
+    (0..1000)
+        .map(|number| format!("{prefix}-{vmid}-disk-{number}"))
+        .find(|name| !storage.has_image(node, name))
+        .ok_or_else(|| format!("unable to allocate an image name for VM {vmid} in storage '{id}'"))
+}
+
 /// A disk that is to be made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wish<'a> {
@@ -129,6 +148,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) format: Option<&'a str>,
     /// The volume that it shall be a linked clone of.
     pub(crate) base: Option<&'a str>,
+    /// Whether it gets the room of a disk that was freed for it, so that it can be made on a full storage.
+    pub(crate) replaces: bool,
 }
 
 impl<'a> Wish<'a> {
@@ -141,6 +162,7 @@ impl<'a> Wish<'a> {
             name: None,
             format: None,
             base: None,
+            replaces: false,
         }
     }
 }

@@ -211,7 +211,7 @@ async fn a_template_that_is_being_changed_gives_a_lock_timeout_and_clones_do_not
     });
     assert_eq!(
         lab.run(CLONE, &[("newid", "203")]).await,
-        "clone failed: cfs-lock 'storage-local-lvm' error: got lock request timeout"
+        "clone failed: can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout"
     );
     assert!(lab.control().vm(203).is_none());
     assert_eq!(lab.run(CLONE, &[("newid", "203")]).await, "OK");

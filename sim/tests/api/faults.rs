@@ -355,3 +355,63 @@ async fn a_task_fails_at_the_percent_that_was_asked_for() {
     let work = Duration::from_secs(2);
     assert!(took[0] < work && took[1] >= work, "{took:?}");
 }
+
+/// What makes or grows a disk of a stopped VM, in a task, and how PVE says so of a full thin pool.
+const NO_ROOM: &str =
+    "Cannot create new thin volume, free space in thin pool local-lvm/local-lvm reached threshold.";
+
+#[tokio::test]
+async fn a_full_storage_fails_clones_new_disks_and_snapshots_and_leaves_nothing_behind() {
+    let lab = Lab::new().await;
+    let storage = || "local-lvm".to_owned();
+    let content = "/nodes/pve1/storage/local-lvm/content";
+    let before = lab.get(content).await.data();
+    let config = lab.control().vm(102).unwrap().config;
+    lab.control().inject(Fault::StorageFull { storage: storage() });
+    for (path, form) in [
+        ("/nodes/pve1/qemu/9000/clone", [("newid", "200")]),
+        ("/nodes/pve1/qemu/102/config", [("scsi5", "local-lvm:4")]),
+        (
+            "/nodes/pve1/qemu/102/config",
+            [("scsi5", "local-lvm:0,import-from=local-lvm:base-9000-disk-0")],
+        ),
+        ("/nodes/pve1/qemu/102/snapshot", [("snapname", "first")]),
+    ] {
+        let exit = lab.run(path, &form).await;
+        assert!(exit.ends_with(NO_ROOM), "{path}: {exit}");
+    }
+    let with_memory = [("snapname", "first"), ("vmstate", "1")];
+    let exit = lab.run("/nodes/pve1/qemu/100/snapshot", &with_memory).await;
+    assert!(
+        exit.starts_with("lvcreate 'local-lvm/vm-100-state-first' error:") && exit.ends_with(NO_ROOM),
+        "{exit}"
+    );
+    assert!(lab.control().vm(200).is_none());
+    assert_eq!(lab.control().vm(102).unwrap().config, config);
+    assert_eq!(lab.control().vm(100).unwrap().lock, None);
+    lab.control().clear_faults();
+    assert_eq!(lab.get(content).await.data(), before);
+}
+
+#[tokio::test]
+async fn a_held_lock_of_a_storage_strikes_what_makes_or_resizes_volumes_there() {
+    let lab = Lab::new().await;
+    lab.control().inject(Fault::HoldCfsLock {
+        lock: "storage-local-lvm".to_owned(),
+        text: None,
+        times: None,
+    });
+    let refusal = "can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout";
+    let disk = [("scsi5", "local-lvm:4")];
+    let answer = lab.put("/nodes/pve1/qemu/102/config", &disk).await;
+    assert_eq!((answer.status, answer.reason.as_str()), (500, refusal));
+    assert_eq!(lab.run("/nodes/pve1/qemu/102/config", &disk).await, refusal);
+    let memory = [("snapname", "first"), ("vmstate", "1")];
+    assert_eq!(lab.run("/nodes/pve1/qemu/100/snapshot", &memory).await, refusal);
+    let size = [("disk", "scsi0"), ("size", "+1G")];
+    let upid = lab.put("/nodes/pve1/qemu/102/resize", &size).await.data();
+    assert_eq!(lab.exit_of(&upid).await, refusal);
+    // A snapshot without memory makes no volume by the storage's lock.
+    let plain = [("snapname", "first")];
+    assert_eq!(lab.run("/nodes/pve1/qemu/100/snapshot", &plain).await, "OK");
+}

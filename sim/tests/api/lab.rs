@@ -264,6 +264,11 @@ impl Lab {
     }
 }
 
+/// Whether a task's log has a line with this text in it.
+pub(crate) fn log_has(log: &[String], text: &str) -> bool {
+    log.iter().any(|line| line.contains(text))
+}
+
 /// The entry of a storage in a list.
 pub(crate) fn of_storage<'v>(list: &'v Value, storage: &str) -> &'v Value {
     let mut all = list.as_array().unwrap().iter();

@@ -3,6 +3,7 @@
 //! `lab` starts a simulator and calls it; `viewer` looks at consoles; each other module proves one area.
 
 mod agent;
+mod agent_files;
 mod backups;
 mod checks;
 mod clone;
@@ -13,19 +14,24 @@ mod create;
 mod ctl;
 mod datacenter;
 mod faults;
-mod files;
 mod firewall;
-mod groups;
 mod lab;
 mod login;
+mod migrate;
 mod migration;
+mod move_disk;
 mod nodes;
 mod pools;
 mod power;
+mod restore;
 mod roles;
 mod rrd;
+mod security_groups;
 mod snapshots;
 mod storage;
 mod tasks;
+mod terminal;
+mod uploads;
+mod user_groups;
 mod users;
 mod viewer;

@@ -78,7 +78,7 @@ async fn a_migration_that_breaks_leaves_the_vm_where_it_was() {
     let vm = lab.control().vm(100).unwrap();
     assert_eq!((vm.node.as_str(), vm.lock), ("pve1", None));
     let task = lab.control().tasks().pop().unwrap();
-    assert_eq!(task.exit.as_deref(), Some("migration aborted"));
+    assert_eq!(task.exit.as_deref(), Some("migration problems"));
     assert!(task.log.iter().any(|line| line.contains("connection lost")));
 }
 

@@ -29,12 +29,16 @@ AREAS = [
     ("snapshots", 100),
     ("backups", 200),
     ("lifecycle", 200),
+    ("migrate", 200),
     ("agent", 100),
+    ("files", 100),
     ("tasks", 100),
     ("firewall", 100),
+    ("groups", 100),
     ("storage", 100),
     ("infrastructure", 200),
     ("console", 3),
+    ("terminal", 3),
 ]
 
 

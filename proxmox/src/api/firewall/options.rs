@@ -2,7 +2,6 @@
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::words::{FirewallLogLevel, FirewallPolicy, level, policy, switch};
 use crate::client::{Client, Vm};
@@ -164,13 +163,7 @@ impl Vm {
             .opt("policy_in", update.policy_in)
             .opt("policy_out", update.policy_out)
             .opt("digest", digest);
-        self.call::<IgnoredAny>(
-            Class::Write,
-            Method::PUT,
-            |vm| vm.word("/firewall/options"),
-            params,
-        )
-        .await?;
-        Ok(())
+        self.change(Method::PUT, |vm| vm.word("/firewall/options"), params)
+            .await
     }
 }

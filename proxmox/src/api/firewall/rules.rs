@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -258,6 +257,10 @@ fn rules(vm: Route) -> Route {
     vm.word("/firewall/rules")
 }
 
+fn rule_at(rules: &[FirewallRule], position: usize) -> Option<&FirewallRule> {
+    rules.iter().find(|rule| rule.position == position)
+}
+
 impl Vm {
     /// `GET firewall/rules`: all rules, top down.
     pub async fn firewall_rules(&self) -> Result<FirewallRules, Error> {
@@ -269,7 +272,8 @@ impl Vm {
     ///
     /// PVE puts every new rule on the top. So that it does not work there for a moment, a rule that belongs
     /// elsewhere is made switched off, moved, and only then switched on; the moves carry digests. When one of them
-    /// fails, the new rule is removed again if the list is still the same; else it stays behind, switched off.
+    /// fails, the new rule is removed again if the list is still the same; else it stays behind, switched off, as it
+    /// does when this is dropped halfway.
     ///
     /// # Errors
     /// [`Error::Parameters`] with PVE's text for each field. [`crate::Reason::DigestMismatch`] when `digest` is not
@@ -292,8 +296,7 @@ impl Vm {
             RulePlace::At(place) => place.min(before.total),
         };
         let at_once = draft.enabled && target == 0;
-        self.write_rule(Method::POST, rules, draft.params(at_once))
-            .await?;
+        self.change(Method::POST, rules, draft.params(at_once)).await?;
         if target == 0 {
             return Ok(());
         }
@@ -301,7 +304,7 @@ impl Vm {
         if made.total != before.total + 1 {
             return Err(self.changed_meanwhile());
         }
-        let outcome = self.bring(target, draft.enabled, made.digest.as_deref()).await;
+        let outcome = self.bring(&made, target, draft.enabled).await;
         if outcome.is_err() {
             // The digest lets this hit the new rule or nothing. Should it fail too, the first error says more.
             let _ = self.remove_firewall_rule(0, made.digest.as_deref()).await;
@@ -310,12 +313,21 @@ impl Vm {
     }
 
     /// Moves the rule on the top to its place, then switches it on.
-    async fn bring(&self, target: usize, enabled: bool, digest: Option<&str>) -> Result<(), Error> {
-        self.move_firewall_rule(0, target, digest).await?;
+    async fn bring(&self, made: &FirewallRules, target: usize, enabled: bool) -> Result<(), Error> {
+        self.move_firewall_rule(0, target, made.digest.as_deref()).await?;
         if !enabled {
             return Ok(());
         }
         let moved = self.firewall_rules().await?;
+        // The digest of this list does not tell that it is the one of a moment ago: another rule, which somebody
+        // has switched off, must not be switched on in place of this one.
+        let own = rule_at(&made.list, 0).map(|rule| FirewallRule {
+            position: target,
+            ..rule.clone()
+        });
+        if own.as_ref() != rule_at(&moved.list, target) {
+            return Err(self.changed_meanwhile());
+        }
         self.enable_firewall_rule(target, true, moved.digest.as_deref())
             .await
     }
@@ -348,7 +360,7 @@ impl Vm {
             .params(draft.enabled)
             .opt("delete", Some(unset).filter(|list| !list.is_empty()))
             .opt("digest", digest);
-        self.write_rule(Method::PUT, |vm| rules(vm).position(position), params)
+        self.change(Method::PUT, |vm| rules(vm).position(position), params)
             .await
     }
 
@@ -362,7 +374,7 @@ impl Vm {
         let params = Params::new()
             .set("enable", u8::from(enabled))
             .opt("digest", digest);
-        self.write_rule(Method::PUT, |vm| rules(vm).position(position), params)
+        self.change(Method::PUT, |vm| rules(vm).position(position), params)
             .await
     }
 
@@ -378,28 +390,17 @@ impl Vm {
             return Ok(());
         }
         // PVE puts the rule before the one that had the number in the list as it was.
-        let before = if to > from { to + 1 } else { to };
+        let before = if to > from { to.saturating_add(1) } else { to };
         let params = Params::new().set("moveto", before).opt("digest", digest);
-        self.write_rule(Method::PUT, |vm| rules(vm).position(from), params)
+        self.change(Method::PUT, |vm| rules(vm).position(from), params)
             .await
     }
 
     /// `DELETE firewall/rules/{pos}`: removes a rule. Without a digest it may hit another than was meant.
     pub async fn remove_firewall_rule(&self, position: usize, digest: Option<&str>) -> Result<(), Error> {
         let params = Params::new().opt("digest", digest);
-        self.write_rule(Method::DELETE, |vm| rules(vm).position(position), params)
+        self.change(Method::DELETE, |vm| rules(vm).position(position), params)
             .await
-    }
-
-    async fn write_rule(
-        &self,
-        method: Method,
-        path: impl Fn(Route) -> Route,
-        params: Params,
-    ) -> Result<(), Error> {
-        self.call::<IgnoredAny>(Class::Write, method, path, params)
-            .await?;
-        Ok(())
     }
 }
 

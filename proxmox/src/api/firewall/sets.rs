@@ -2,7 +2,6 @@
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::words::{FirewallName, RuleComment, SetMember};
 use crate::client::Vm;
@@ -72,7 +71,7 @@ impl Vm {
     pub async fn create_firewall_set(&self, name: &FirewallName, comment: &RuleComment) -> Result<(), Error> {
         let comment = Some(comment.as_str()).filter(|text| !text.is_empty());
         let params = Params::new().set("name", name).opt("comment", comment);
-        self.write_set(Method::POST, sets, params).await
+        self.change(Method::POST, sets, params).await
     }
 
     /// `DELETE firewall/ipset/{name}`: removes a set. With `force` also one that is not empty; rules that name it
@@ -82,8 +81,7 @@ impl Vm {
     /// [`crate::Reason::SetNotEmpty`], [`crate::Reason::SetNotFound`].
     pub async fn remove_firewall_set(&self, name: &FirewallName, force: bool) -> Result<(), Error> {
         let params = Params::new().flag("force", force);
-        self.write_set(Method::DELETE, |vm| sets(vm).set(name), params)
-            .await
+        self.change(Method::DELETE, |vm| sets(vm).set(name), params).await
     }
 
     /// `GET firewall/ipset/{name}`: what is in a set.
@@ -110,8 +108,7 @@ impl Vm {
             .set("cidr", member)
             .flag("nomatch", excluded)
             .opt("comment", comment);
-        self.write_set(Method::POST, |vm| sets(vm).set(name), params)
-            .await
+        self.change(Method::POST, |vm| sets(vm).set(name), params).await
     }
 
     /// `DELETE firewall/ipset/{name}/{cidr}`: takes an address or network out of a set; what is not in it is no error.
@@ -122,7 +119,7 @@ impl Vm {
         digest: Option<&str>,
     ) -> Result<(), Error> {
         let params = Params::new().opt("digest", digest);
-        self.write_set(Method::DELETE, |vm| sets(vm).set(name).member(member), params)
+        self.change(Method::DELETE, |vm| sets(vm).set(name).member(member), params)
             .await
     }
 
@@ -131,16 +128,5 @@ impl Vm {
         let path = |vm: Route| vm.word("/firewall/refs");
         let entries = self.call(Class::Read, Method::GET, path, Params::new()).await?;
         Ok(lenient::list(entries, "firewall references"))
-    }
-
-    async fn write_set(
-        &self,
-        method: Method,
-        path: impl Fn(Route) -> Route,
-        params: Params,
-    ) -> Result<(), Error> {
-        self.call::<IgnoredAny>(Class::Write, method, path, params)
-            .await?;
-        Ok(())
     }
 }

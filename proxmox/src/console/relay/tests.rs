@@ -124,16 +124,19 @@ async fn a_connection_of_pve_that_just_ends_is_a_good_end_for_the_browser() {
     }
 }
 
-#[tokio::test]
-async fn nonsense_of_pve_is_told_from_its_end() {
-    let (near, mut far) = tokio::io::duplex(1024);
+/// What becomes of a relay to which PVE sends these bytes, and then nothing more.
+async fn after(bytes: Vec<u8>) -> (RelayEnd, Option<ToBrowser>) {
+    let (near, far) = tokio::io::duplex(1024);
     let socket = ConsoleSocket::over(near).await;
-    // A masked frame, which no server sends.
-    tokio::io::AsyncWriteExt::write_all(&mut far, &[0x82, 0x81, 1, 2, 3, 4, 5])
-        .await
-        .unwrap();
+    let (mut answers, mut says) = tokio::io::split(far);
+    let pve = tokio::spawn(async move {
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut says, &bytes).await;
+        let _ = tokio::io::AsyncWriteExt::shutdown(&mut says).await;
+    });
+    let heard = tokio::spawn(async move { tokio::io::copy(&mut answers, &mut tokio::io::sink()).await });
     let (_browser, from_browser) = mpsc::channel::<BrowserMessage>(0);
-    let (to_browser, mut shown) = mpsc::channel(4);
+    let (to_browser, shown) = mpsc::channel(4);
+    let last = tokio::spawn(shown.fold(None, |_, message| async { Some(message) }));
     let from_browser = from_browser.map(Ok::<_, Infallible>);
     let stop = CancellationToken::new();
     let limits = RelayLimits {
@@ -141,11 +144,44 @@ async fn nonsense_of_pve_is_told_from_its_end() {
         ..LIMITS
     };
     let report = relay(from_browser, to_browser, socket, &limits, &stop).await;
-    assert!(matches!(&report.end, RelayEnd::PveBroken(_)), "{:?}", report.end);
-    assert!(matches!(
-        shown.next().await,
-        Some(ToBrowser::Close { code: 1011, .. })
-    ));
+    pve.abort();
+    heard.abort();
+    (report.end, last.await.unwrap())
+}
+
+#[tokio::test]
+async fn nonsense_of_pve_is_told_from_its_end() {
+    let huge = [&[0x82, 127][..], &(2_u64 << 20).to_be_bytes()].concat();
+    let impossible = [&[0x82, 127][..], &u64::MAX.to_be_bytes()].concat();
+    // A message in parts, which never ends.
+    let part = [&[0x00, 126][..], &8_000_u16.to_be_bytes(), &[7; 8_000]].concat();
+    let endless = [&[0x02, 0x00][..], &part.repeat(140)].concat();
+    for (what, bytes) in [
+        ("a masked frame", vec![0x82, 0x81, 1, 2, 3, 4, 5]),
+        ("a compressed frame", vec![0xC2, 0x01, 1]),
+        ("a frame of an unknown kind", vec![0x83, 0x01, 1]),
+        ("a frame that is too large", huge),
+        ("a frame larger than any memory", impossible),
+        ("a message without end", endless),
+    ] {
+        let (end, told) = after(bytes).await;
+        assert!(matches!(&end, RelayEnd::PveBroken(_)), "{what}: {end:?}");
+        assert!(
+            matches!(told, Some(ToBrowser::Close { code: 1011, .. })),
+            "{what}: {told:?}"
+        );
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(32))]
+
+    #[test]
+    fn whatever_bytes_pve_sends_the_relay_ends(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (end, _) = runtime.block_on(after(bytes));
+        proptest::prop_assert!(matches!(end, RelayEnd::PveEnded | RelayEnd::PveBroken(_)), "{end:?}");
+    }
 }
 
 #[tokio::test]
@@ -310,4 +346,21 @@ async fn a_slow_pve_makes_the_browser_wait() {
     stand.stop.cancel();
     let report = stand.report().await;
     assert_eq!(report.end, RelayEnd::Cancelled, "being stuck does not keep it");
+}
+
+#[tokio::test]
+async fn limits_that_no_timer_takes_are_taken_as_the_nearest_that_one_does() {
+    for keepalive in [Duration::ZERO, Duration::MAX] {
+        let mut stand = Stand::with(RelayLimits {
+            lifetime: Duration::MAX,
+            keepalive,
+            silence: Duration::MAX,
+            farewell: Duration::ZERO,
+        })
+        .await;
+        stand.say(BrowserMessage::Close(Some(1000))).await;
+        let shown = std::mem::replace(&mut stand.shown, mpsc::channel(0).1);
+        tokio::spawn(shown.for_each(|_| std::future::ready(())));
+        assert_eq!(stand.report().await.end, RelayEnd::BrowserLeft(Some(1000)));
+    }
 }

@@ -6,7 +6,7 @@
 //! | `iso` | epoch seconds | `2026-11-24T10:23:00Z` (RFC 3339, UTC) |
 //! | `duration` | seconds | `0 days 23:59:54` |
 //! | `gib` | bytes | `1.5 GiB`; MiB and KiB below, TiB from 10 TiB |
-//! | `rate` | bytes per second | `1.2 MB/s` (decimal, as PVE shows and limits rates) |
+//! | `rate` | bytes per second | `1.2 MB/s`, where 1 MB is 2²⁰ bytes, as PVE limits and shows rates |
 //! | `percent` | fraction | `12.3 %` |
 //!
 //! `none` and numbers out of range make a dash, for values that PVE does not report at a moment; anything but a number is
@@ -24,6 +24,9 @@ use crate::template::RenderContext;
 /// The names of the filters.
 pub(super) const NAMES: [&str; 6] = ["datetime", "duration", "gib", "iso", "percent", "rate"];
 
+const KIB: f64 = 1024.0;
+const MIB: f64 = KIB * 1024.0;
+const GIB: f64 = MIB * 1024.0;
 /// Shown where there is no value.
 const DASH: &str = "–";
 
@@ -150,9 +153,6 @@ fn short(number: f64) -> String {
 }
 
 fn gib(value: &Value) -> Result<String, Error> {
-    const KIB: f64 = 1024.0;
-    const MIB: f64 = KIB * 1024.0;
-    const GIB: f64 = MIB * 1024.0;
     const TIB: f64 = GIB * 1024.0;
     let bytes = number("gib", value)?.filter(|bytes| *bytes >= 0.0);
     Ok(match bytes {
@@ -171,10 +171,11 @@ fn rate(value: &Value) -> Result<String, Error> {
     let bytes = number("rate", value)?.filter(|bytes| *bytes >= 0.0);
     Ok(match bytes {
         None => DASH.to_owned(),
-        Some(bytes) if bytes < 999.5 => format!("{bytes:.0} B/s"),
-        Some(bytes) if bytes < 999.5e3 => format!("{} kB/s", short(bytes / 1e3)),
-        Some(bytes) if bytes < 999.5e6 => format!("{} MB/s", short(bytes / 1e6)),
-        Some(bytes) => format!("{} GB/s", short(bytes / 1e9)),
+        Some(bytes) if bytes < KIB - 0.5 => format!("{bytes:.0} B/s"),
+        // PVE multiplies `mbps` and `rate` by 1024 · 1024 and calls them MB/s: a limit reads here as it was set there.
+        Some(bytes) if bytes < MIB - KIB / 2.0 => format!("{} kB/s", short(bytes / KIB)),
+        Some(bytes) if bytes < GIB - MIB / 2.0 => format!("{} MB/s", short(bytes / MIB)),
+        Some(bytes) => format!("{} GB/s", short(bytes / GIB)),
     })
 }
 
@@ -240,10 +241,11 @@ mod tests {
             ("21990232555520|gib", "20 TiB"),
             ("0|rate", "0 B/s"),
             ("999|rate", "999 B/s"),
-            ("1200000|rate", "1.2 MB/s"),
-            ("999999|rate", "1 MB/s"),
-            ("52428800|rate", "52.4 MB/s"),
-            ("2500000000|rate", "2.5 GB/s"),
+            ("1536|rate", "1.5 kB/s"),
+            ("1048575|rate", "1 MB/s"),
+            ("13107200|rate", "12.5 MB/s"),
+            ("209715200|rate", "200 MB/s"),
+            ("2684354560|rate", "2.5 GB/s"),
             ("0.123|percent", "12.3 %"),
             ("1|percent", "100 %"),
             ("0|percent", "0 %"),

@@ -1,62 +1,57 @@
-//! A VM's aliases: networks with names.
+//! Aliases: networks with names.
 
 use serde_json::{Map, Value};
 
-use super::{AUDIT, DIGEST, EDIT, change, comment, unmodified, with_digest};
+use super::{
+    COMMENT, DATACENTER, DIGEST, NAME, RENAME, Rights, VM, change, comment, file, item, unmodified,
+    with_digest,
+};
 use crate::api::{Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::Property;
 use crate::world::firewall::values::{ip_or_cidr, version_of};
-use crate::world::firewall::{Alias, Config, names};
+use crate::world::firewall::{Alias, Config};
 
-const LIST: &str = "/nodes/{node}/qemu/{vmid}/firewall/aliases";
-const ONE: &str = "/nodes/{node}/qemu/{vmid}/firewall/aliases/{name}";
+const fn endpoints(list_path: &'static str, one_path: &'static str, rights: Rights) -> [Endpoint; 5] {
+    [
+        Endpoint::anywhere("GET", list_path, rights.see, &[], list),
+        Endpoint::anywhere("POST", list_path, rights.change, &[NAME, CIDR, COMMENT], create),
+        Endpoint::anywhere("GET", one_path, rights.see, &[], read),
+        Endpoint::anywhere(
+            "PUT",
+            one_path,
+            rights.change,
+            &[CIDR, COMMENT, DIGEST, RENAME],
+            update,
+        ),
+        Endpoint::anywhere("DELETE", one_path, rights.change, &[DIGEST], delete),
+    ]
+}
 
-pub(super) const ROUTES: &[Endpoint] = &[
-    Endpoint::anywhere("GET", LIST, AUDIT, &[], list),
-    Endpoint::anywhere("POST", LIST, EDIT, CREATE, create),
-    Endpoint::anywhere("GET", ONE, AUDIT, &[], read),
-    Endpoint::anywhere("PUT", ONE, EDIT, UPDATE, update),
-    Endpoint::anywhere("DELETE", ONE, EDIT, &[DIGEST], delete),
-];
+pub(super) const OF_VM: [Endpoint; 5] = endpoints(
+    "/nodes/{node}/qemu/{vmid}/firewall/aliases",
+    "/nodes/{node}/qemu/{vmid}/firewall/aliases/{name}",
+    VM,
+);
+pub(super) const OF_DATACENTER: [Endpoint; 5] = endpoints(
+    "/cluster/firewall/aliases",
+    "/cluster/firewall/aliases/{name}",
+    DATACENTER,
+);
 
 const CIDR: Property = Property::text("cidr").format(cidr);
-const COMMENT: Property = Property::text("comment").optional();
-
-const CREATE: &[Property] = &[
-    Property::text("name")
-        .pattern(names::is_name)
-        .no_shorter_than(2)
-        .no_longer_than(64),
-    CIDR,
-    COMMENT,
-];
-const UPDATE: &[Property] = &[
-    CIDR,
-    COMMENT,
-    DIGEST,
-    Property::text("rename")
-        .optional()
-        .pattern(names::is_name)
-        .no_shorter_than(2)
-        .no_longer_than(64),
-];
 
 fn cidr(_: &str, text: &str) -> Result<(), String> {
     ip_or_cidr(text)
 }
 
 fn shown(alias: &Alias) -> Map<String, Value> {
-    let mut item = Map::new();
-    item.insert("cidr".to_owned(), Value::from(alias.cidr.as_str()));
-    if let Some(comment) = &alias.comment {
-        item.insert("comment".to_owned(), Value::from(comment.as_str()));
-    }
-    if let Some(version) = version_of(&alias.cidr) {
-        item.insert("ipversion".to_owned(), Value::from(version));
-    }
-    item.insert("name".to_owned(), Value::from(alias.name.as_str()));
-    item
+    let fields = [
+        ("cidr", Value::from(alias.cidr.as_str())),
+        ("ipversion", version_of(&alias.cidr).into()),
+        ("name", Value::from(alias.name.as_str())),
+    ];
+    item(fields, alias.comment.as_ref())
 }
 
 fn all(config: &Config) -> (Value, String) {
@@ -81,57 +76,43 @@ fn stored(text: &str) -> String {
 }
 
 fn list(call: &mut Call<'_>) -> Answer {
-    Ok(all(&call.world.firewall.get(call.vmid())).0.into())
+    Ok(all(call.world.firewall.file(file(call))).0.into())
 }
 
 fn read(call: &mut Call<'_>) -> Answer {
-    let config = call.world.firewall.get(call.vmid());
+    let config = call.world.firewall.file(file(call));
     let alias = config.aliases.get(&lower(call)).ok_or_else(no_alias)?;
     Ok(Value::Object(shown(alias)).into())
 }
 
+/// Puts what a call says under a name that nobody else has.
+fn put(call: &Call<'_>, config: &mut Config, name: &str) -> Result<(), Failure> {
+    let key = name.to_ascii_lowercase();
+    if config.aliases.contains_key(&key) {
+        return Err(Failure::parameter(
+            "name",
+            format!("alias '{name}' already exists"),
+        ));
+    }
+    let alias = Alias {
+        name: name.to_owned(),
+        cidr: stored(call.params.text("cidr")),
+        comment: comment(call),
+    };
+    config.aliases.insert(key, alias);
+    Ok(())
+}
+
 fn create(call: &mut Call<'_>) -> Answer {
-    change(call, |call, config| {
-        let name = call.params.text("name");
-        if config.aliases.contains_key(&lower(call)) {
-            return Err(Failure::parameter(
-                "name",
-                format!("alias '{name}' already exists"),
-            ));
-        }
-        let alias = Alias {
-            name: name.to_owned(),
-            cidr: stored(call.params.text("cidr")),
-            comment: comment(call),
-        };
-        config.aliases.insert(lower(call), alias);
-        Ok(())
-    })
+    change(call, |call, config| put(call, config, call.params.text("name")))
 }
 
 fn update(call: &mut Call<'_>) -> Answer {
     change(call, |call, config| {
         unmodified(call, &all(config).1)?;
-        let name = lower(call);
-        if !config.aliases.contains_key(&name) {
-            return Err(no_alias());
-        }
-        let shown = call.params.get("rename").unwrap_or(call.params.text("name"));
-        let new = shown.to_ascii_lowercase();
-        if new != name && config.aliases.contains_key(&new) {
-            return Err(Failure::parameter(
-                "name",
-                format!("alias '{shown}' already exists"),
-            ));
-        }
-        let alias = Alias {
-            name: shown.to_owned(),
-            cidr: stored(call.params.text("cidr")),
-            comment: comment(call),
-        };
-        config.aliases.remove(&name);
-        config.aliases.insert(new, alias);
-        Ok(())
+        config.aliases.remove(&lower(call)).ok_or_else(no_alias)?;
+        let name = call.params.get("rename").unwrap_or(call.params.text("name"));
+        put(call, config, name)
     })
 }
 

@@ -1,8 +1,8 @@
-//! A VM's firewall options and log.
+//! A VM's firewall options and log; how options are shown and set is the same for the datacenter's.
 
 use serde_json::{Map, Value, json};
 
-use super::{AUDIT, DIGEST, EDIT, LEVELS, change, unmodified};
+use super::{DIGEST, LEVELS, VM, change, file, unmodified};
 use crate::api::{Allow, Answer, Call, Endpoint, Reply};
 use crate::failure::Failure;
 use crate::schema::{Property, format};
@@ -11,8 +11,8 @@ use crate::world::firewall::{Config, OPTIONS};
 const PATH: &str = "/nodes/{node}/qemu/{vmid}/firewall/options";
 
 pub(super) const ROUTES: &[Endpoint] = &[
-    Endpoint::on_node("GET", PATH, AUDIT, &[], read),
-    Endpoint::on_node("PUT", PATH, EDIT, UPDATE, update),
+    Endpoint::on_node("GET", PATH, VM.see, &[], read),
+    Endpoint::on_node("PUT", PATH, VM.change, UPDATE, update),
     Endpoint::on_node(
         "GET",
         "/nodes/{node}/qemu/{vmid}/firewall/log",
@@ -77,7 +77,7 @@ pub(super) fn set(call: &Call<'_>, config: &mut Config, known: &[&str]) -> Resul
 }
 
 fn read(call: &mut Call<'_>) -> Answer {
-    Ok(shown(&call.world.firewall.get(call.vmid())).into())
+    Ok(shown(call.world.firewall.file(file(call))).into())
 }
 
 fn update(call: &mut Call<'_>) -> Answer {

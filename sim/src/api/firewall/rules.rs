@@ -1,32 +1,42 @@
-//! A VM's rules.
+//! Rules: of VMs, of the datacenter, of security groups.
 
 use serde_json::{Map, Value};
 
-use super::{AUDIT, DIGEST, EDIT, LEVELS, change, unmodified};
+use super::{COMMENT, DATACENTER, DIGEST, LEVELS, Rights, VM, changed, file, unmodified};
 use crate::api::{Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::{Property, format};
-use crate::world::firewall::names;
-use crate::world::firewall::rule::{FIELDS, Rule, Scope};
-use crate::world::firewall::values;
+use crate::world::firewall::rule::{FIELDS, Rule};
+use crate::world::firewall::{Place, names, values};
 
-const BASE: &str = "/nodes/{node}/qemu/{vmid}/firewall/rules";
-const ONE: &str = "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}";
+const fn endpoints(list_path: &'static str, one_path: &'static str, rights: Rights) -> [Endpoint; 5] {
+    [
+        Endpoint::anywhere("GET", list_path, rights.see, &[], list),
+        Endpoint::anywhere("POST", list_path, rights.change, CREATE, create),
+        Endpoint::anywhere("GET", one_path, rights.see, &[], read),
+        Endpoint::anywhere("PUT", one_path, rights.change, UPDATE, update),
+        Endpoint::anywhere("DELETE", one_path, rights.change, &[DIGEST], delete),
+    ]
+}
 
-pub(super) const ROUTES: &[Endpoint] = &[
-    Endpoint::anywhere("GET", BASE, AUDIT, &[], list),
-    Endpoint::anywhere("POST", BASE, EDIT, CREATE, create),
-    Endpoint::anywhere("GET", ONE, AUDIT, &[], read),
-    Endpoint::anywhere("PUT", ONE, EDIT, UPDATE, update),
-    Endpoint::anywhere("DELETE", ONE, EDIT, &[DIGEST], delete),
-];
+pub(super) const OF_VM: [Endpoint; 5] = endpoints(
+    "/nodes/{node}/qemu/{vmid}/firewall/rules",
+    "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}",
+    VM,
+);
+pub(super) const OF_DATACENTER: [Endpoint; 5] = endpoints(
+    "/cluster/firewall/rules",
+    "/cluster/firewall/rules/{pos}",
+    DATACENTER,
+);
+pub(super) const OF_GROUP: [Endpoint; 5] = endpoints(
+    "/cluster/firewall/groups/{group}",
+    "/cluster/firewall/groups/{group}/{pos}",
+    DATACENTER,
+);
 
-const ACTION: Property = Property::text("action")
-    .pattern(names::is_name)
-    .no_shorter_than(2)
-    .no_longer_than(20);
-const TYPE: Property = Property::text("type").one_of(&["in", "out", "forward", "group"]);
-const COMMENT: Property = Property::text("comment").optional();
+const ACTION: Property = super::name("action", 20);
+const KIND: Property = Property::text("type").one_of(&["in", "out", "forward", "group"]);
 const DEST: Property = Property::text("dest")
     .optional()
     .format(address_list)
@@ -50,11 +60,11 @@ const POS: Property = Property::integer("pos").optional().at_least(0);
 const PROTO: Property = Property::text("proto").optional().format(protocol);
 
 const CREATE: &[Property] = &[
-    ACTION, TYPE, COMMENT, DEST, SOURCE, DPORT, SPORT, DIGEST, ENABLE, ICMP, IFACE, LOG, MACRO, POS, PROTO,
+    ACTION, KIND, COMMENT, DEST, SOURCE, DPORT, SPORT, DIGEST, ENABLE, ICMP, IFACE, LOG, MACRO, POS, PROTO,
 ];
 const UPDATE: &[Property] = &[
     ACTION.optional(),
-    TYPE.optional(),
+    KIND.optional(),
     COMMENT,
     DEST,
     SOURCE,
@@ -111,15 +121,23 @@ fn iface(_: &str, text: &str) -> Result<(), String> {
     }
 }
 
+/// The rules that a call is about.
+fn place(call: &Call<'_>) -> Place {
+    match call.params.get("group") {
+        Some(group) => Place::Group(group.to_owned()),
+        None => Place::File(file(call)),
+    }
+}
+
 /// The rules as the API shows them, each with the digest of all.
-fn shown(call: &Call<'_>) -> (Vec<Map<String, Value>>, String) {
-    let (rules, digest) = call.world.firewall.rules(call.vmid());
+fn shown(call: &Call<'_>) -> Result<Vec<Map<String, Value>>, Failure> {
+    let (rules, digest) = call.world.firewall.checked(&place(call))?;
     let items = rules.iter().map(|(rule, errors)| {
         let mut item = rule.shown(errors);
         item.insert("digest".to_owned(), Value::from(digest.as_str()));
         item
     });
-    (items.collect(), digest)
+    Ok(items.collect())
 }
 
 fn position(call: &Call<'_>) -> usize {
@@ -131,8 +149,7 @@ fn no_rule(call: &Call<'_>) -> Failure {
 }
 
 fn list(call: &mut Call<'_>) -> Answer {
-    let (items, _) = shown(call);
-    let numbered = items.into_iter().enumerate().map(|(pos, mut item)| {
+    let numbered = shown(call)?.into_iter().enumerate().map(|(pos, mut item)| {
         item.insert("pos".to_owned(), Value::from(pos));
         Value::Object(item)
     });
@@ -141,8 +158,7 @@ fn list(call: &mut Call<'_>) -> Answer {
 
 /// One rule; its position comes back as the text that stood in the path.
 fn read(call: &mut Call<'_>) -> Answer {
-    let (items, _) = shown(call);
-    let mut item = items
+    let mut item = shown(call)?
         .into_iter()
         .nth(position(call))
         .ok_or_else(|| no_rule(call))?;
@@ -160,50 +176,69 @@ fn take(call: &Call<'_>, rule: &mut Rule) {
 }
 
 /// Refuses with the first thing that is wrong, as PVE does when it is asked to write.
-fn verified(
-    call: &Call<'_>,
-    config: &crate::world::firewall::Config,
-    rule: &mut Rule,
-) -> Result<(), Failure> {
-    let scope = Scope {
-        own: config,
-        datacenter: &call.world.firewall.datacenter,
-    };
+fn verified(call: &Call<'_>, rule: &mut Rule) -> Result<(), Failure> {
+    let scope = call.world.firewall.scope(&place(call));
     match rule.verify(scope).into_iter().next() {
         Some((field, reason)) => Err(Failure::parameter(&field, reason)),
         None => Ok(()),
     }
 }
 
+/// Changes a list of rules under the lock of its file.
+fn change(
+    call: &mut Call<'_>,
+    edit: impl FnOnce(&Call<'_>, &mut Vec<Rule>) -> Result<(), Failure>,
+) -> Answer {
+    let place = place(call);
+    call.world.cfs_lock(&place.file().lock())?;
+    let mut rules = call.world.firewall.rules(&place)?.clone();
+    edit(call, &mut rules)?;
+    call.world.firewall.write_rules(&place, rules);
+    Ok(changed(call, place.file()))
+}
+
+/// The same for a rule that is there, unless somebody else has changed the list.
+fn change_one(
+    call: &mut Call<'_>,
+    edit: impl FnOnce(&Call<'_>, &mut Vec<Rule>, usize) -> Result<(), Failure>,
+) -> Answer {
+    change(call, |call, rules| {
+        let (_, digest) = call.world.firewall.checked(&place(call))?;
+        unmodified(call, &digest)?;
+        let at = position(call);
+        if at >= rules.len() {
+            return Err(no_rule(call));
+        }
+        edit(call, rules, at)
+    })
+}
+
 /// The new rule goes to the top, switched off unless told otherwise; `pos` and `digest` are not looked at.
 fn create(call: &mut Call<'_>) -> Answer {
-    change(call, |call, config| {
+    change(call, |call, rules| {
         let mut rule = Rule::default();
         take(call, &mut rule);
-        verified(call, config, &mut rule)?;
+        verified(call, &mut rule)?;
         if call.params.get("enable").is_none() {
             rule.set("enable", "0");
         }
-        config.rules.insert(0, rule);
+        rules.insert(0, rule);
         Ok(())
     })
 }
 
 fn update(call: &mut Call<'_>) -> Answer {
-    let (_, digest) = call.world.firewall.rules(call.vmid());
-    change(call, |call, config| {
-        unmodified(call, &digest)?;
-        let at = position(call);
-        let mut rule = config.rules.get(at).cloned().ok_or_else(|| no_rule(call))?;
+    change_one(call, |call, rules, at| {
+        let mut rule = rules.get(at).cloned().ok_or_else(|| no_rule(call))?;
         let target = call
             .params
             .get("moveto")
             .map(|text| text.parse::<usize>().unwrap_or(usize::MAX));
         if let Some(target) = target.filter(|target| *target != at) {
-            config.rules.remove(at);
+            rules.remove(at);
             // The target is meant in the old list: what stood behind the rule has moved up by one.
             let target = if target > at { target - 1 } else { target };
-            config.rules.insert(target.min(config.rules.len()), rule);
+            rules.insert(target.min(rules.len()), rule);
             return Ok(());
         }
         take(call, &mut rule);
@@ -220,8 +255,8 @@ fn update(call: &mut Call<'_>) -> Answer {
             }
             rule.unset(field);
         }
-        verified(call, config, &mut rule)?;
-        if let Some(place) = config.rules.get_mut(at) {
+        verified(call, &mut rule)?;
+        if let Some(place) = rules.get_mut(at) {
             *place = rule;
         }
         Ok(())
@@ -229,14 +264,8 @@ fn update(call: &mut Call<'_>) -> Answer {
 }
 
 fn delete(call: &mut Call<'_>) -> Answer {
-    let (_, digest) = call.world.firewall.rules(call.vmid());
-    change(call, |call, config| {
-        unmodified(call, &digest)?;
-        let at = position(call);
-        if at >= config.rules.len() {
-            return Err(no_rule(call));
-        }
-        config.rules.remove(at);
+    change_one(call, |_, rules, at| {
+        rules.remove(at);
         Ok(())
     })
 }

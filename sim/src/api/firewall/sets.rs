@@ -1,85 +1,74 @@
-//! A VM's sets of addresses, such as `ipfilter-net0`.
+//! Sets of addresses, such as `ipfilter-net0` of a VM.
 //!
 //! Names of sets become lower-case when PVE reads its file back, so a rule that names one otherwise finds none.
 
 use serde_json::{Map, Value};
 
-use super::{AUDIT, DIGEST, EDIT, change, comment, unmodified, with_digest};
+use super::{
+    COMMENT, DATACENTER, DIGEST, NAME, RENAME, Rights, VM, change, comment, file, item, unmodified,
+    with_digest,
+};
 use crate::api::{Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::schema::Property;
-use crate::world::firewall::rule::Scope;
 use crate::world::firewall::values::{alias_reference, cleaned};
-use crate::world::firewall::{Config, Entry, Set, names};
+use crate::world::firewall::{Config, Entry, Place, Set};
 
-const LIST: &str = "/nodes/{node}/qemu/{vmid}/firewall/ipset";
-const SET: &str = "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}";
-const ENTRY: &str = "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}";
+const fn endpoints(
+    list_path: &'static str,
+    set_path: &'static str,
+    entry_path: &'static str,
+    Rights { see, change }: Rights,
+) -> [Endpoint; 8] {
+    const FORCE: Property = Property::boolean("force").optional();
+    [
+        Endpoint::anywhere("GET", list_path, see, &[], list),
+        Endpoint::anywhere(
+            "POST",
+            list_path,
+            change,
+            &[NAME, COMMENT, DIGEST, RENAME],
+            create,
+        ),
+        Endpoint::anywhere("GET", set_path, see, &[], entries),
+        Endpoint::anywhere("POST", set_path, change, &[CIDR, COMMENT, NOMATCH], add),
+        Endpoint::anywhere("DELETE", set_path, change, &[FORCE], delete),
+        Endpoint::anywhere("GET", entry_path, see, &[], read),
+        Endpoint::anywhere("PUT", entry_path, change, &[COMMENT, NOMATCH, DIGEST], update),
+        Endpoint::anywhere("DELETE", entry_path, change, &[DIGEST], remove),
+    ]
+}
 
-pub(super) const ROUTES: &[Endpoint] = &[
-    Endpoint::anywhere("GET", LIST, AUDIT, &[], list),
-    Endpoint::anywhere("POST", LIST, EDIT, CREATE, create),
-    Endpoint::anywhere("GET", SET, AUDIT, &[], entries),
-    Endpoint::anywhere("POST", SET, EDIT, ADD, add),
-    Endpoint::anywhere(
-        "DELETE",
-        SET,
-        EDIT,
-        &[Property::boolean("force").optional()],
-        delete,
-    ),
-    Endpoint::anywhere("GET", ENTRY, AUDIT, &[], read),
-    Endpoint::anywhere("PUT", ENTRY, EDIT, UPDATE, update),
-    Endpoint::anywhere("DELETE", ENTRY, EDIT, &[DIGEST], remove),
-];
+pub(super) const OF_VM: [Endpoint; 8] = endpoints(
+    "/nodes/{node}/qemu/{vmid}/firewall/ipset",
+    "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}",
+    "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}",
+    VM,
+);
+pub(super) const OF_DATACENTER: [Endpoint; 8] = endpoints(
+    "/cluster/firewall/ipset",
+    "/cluster/firewall/ipset/{name}",
+    "/cluster/firewall/ipset/{name}/{cidr}",
+    DATACENTER,
+);
 
-const NAME: Property = Property::text("name")
-    .pattern(names::is_name)
-    .no_shorter_than(2)
-    .no_longer_than(64);
-const COMMENT: Property = Property::text("comment").optional();
+const CIDR: Property = Property::text("cidr").format(crate::api::cidr_or_alias);
 const NOMATCH: Property = Property::boolean("nomatch").optional();
 
-const CREATE: &[Property] = &[
-    NAME,
-    COMMENT,
-    DIGEST,
-    Property::text("rename")
-        .optional()
-        .pattern(names::is_name)
-        .no_shorter_than(2)
-        .no_longer_than(64),
-];
-const ADD: &[Property] = &[
-    Property::text("cidr").format(crate::api::cidr_or_alias),
-    COMMENT,
-    NOMATCH,
-];
-const UPDATE: &[Property] = &[COMMENT, NOMATCH, DIGEST];
-
 fn sets_of(config: &Config) -> (Value, String) {
-    let items = config.sets.iter().map(|(name, set)| {
-        let mut item = Map::new();
-        if let Some(comment) = &set.comment {
-            item.insert("comment".to_owned(), Value::from(comment.as_str()));
-        }
-        item.insert("name".to_owned(), Value::from(name.as_str()));
-        item
-    });
+    let items = config.sets.iter();
+    let items = items.map(|(name, set)| item([("name", Value::from(name.as_str()))], set.comment.as_ref()));
     with_digest(items.collect())
 }
 
 fn entries_of(set: &Set) -> (Value, String) {
     let items = set.entries.iter().map(|entry| {
-        let mut item = Map::new();
-        item.insert("cidr".to_owned(), Value::from(entry.cidr.as_str()));
-        if let Some(comment) = &entry.comment {
-            item.insert("comment".to_owned(), Value::from(comment.as_str()));
-        }
+        let cidr = [("cidr", Value::from(entry.cidr.as_str()))];
+        let mut shown: Map<_, _> = item(cidr, entry.comment.as_ref());
         if entry.nomatch {
-            item.insert("nomatch".to_owned(), Value::from(1));
+            shown.insert("nomatch".to_owned(), Value::from(1));
         }
-        item
+        shown
     });
     with_digest(items.collect())
 }
@@ -90,12 +79,12 @@ fn no_set(name: &str) -> Failure {
 
 fn set_in_path(call: &Call<'_>) -> Result<Set, Failure> {
     let name = call.params.text("name");
-    let config = call.world.firewall.get(call.vmid());
+    let config = call.world.firewall.file(file(call));
     config.sets.get(name).cloned().ok_or_else(|| no_set(name))
 }
 
 fn list(call: &mut Call<'_>) -> Answer {
-    Ok(sets_of(&call.world.firewall.get(call.vmid())).0.into())
+    Ok(sets_of(call.world.firewall.file(file(call))).0.into())
 }
 
 fn create(call: &mut Call<'_>) -> Answer {
@@ -152,10 +141,7 @@ fn add(call: &mut Call<'_>) -> Answer {
         }
         let cidr = match alias_reference(given) {
             Some((level, alias)) => {
-                let scope = Scope {
-                    own: config,
-                    datacenter: &call.world.firewall.datacenter,
-                };
+                let scope = call.world.firewall.scope(&Place::File(file(call)));
                 if scope.alias(level, alias).is_none() {
                     return Err(Failure::died(format!("no such alias '{alias}'")));
                 }
@@ -198,12 +184,23 @@ fn read(call: &mut Call<'_>) -> Answer {
     Ok(items.pop().ok_or_else(no_entry)?.into())
 }
 
-fn update(call: &mut Call<'_>) -> Answer {
+/// Changes the entries of the set in the path, unless somebody else has.
+fn change_entries(
+    call: &mut Call<'_>,
+    edit: impl FnOnce(&Call<'_>, &mut Vec<Entry>) -> Result<(), Failure>,
+) -> Answer {
     change(call, |call, config| {
-        let (name, cidr) = (call.params.text("name"), call.params.text("cidr"));
+        let name = call.params.text("name");
         let set = config.sets.get_mut(name).ok_or_else(|| no_set(name))?;
         unmodified(call, &entries_of(set).1)?;
-        let entry = set.entries.iter_mut().find(|entry| entry.cidr == cidr);
+        edit(call, &mut set.entries)
+    })
+}
+
+fn update(call: &mut Call<'_>) -> Answer {
+    change_entries(call, |call, entries| {
+        let cidr = call.params.text("cidr");
+        let entry = entries.iter_mut().find(|entry| entry.cidr == cidr);
         let entry = entry.ok_or_else(no_entry)?;
         entry.nomatch = call.params.flag("nomatch");
         entry.comment = comment(call);
@@ -213,11 +210,8 @@ fn update(call: &mut Call<'_>) -> Answer {
 
 /// As in PVE, taking out what is not in the set is no error.
 fn remove(call: &mut Call<'_>) -> Answer {
-    change(call, |call, config| {
-        let (name, cidr) = (call.params.text("name"), call.params.text("cidr"));
-        let set = config.sets.get_mut(name).ok_or_else(|| no_set(name))?;
-        unmodified(call, &entries_of(set).1)?;
-        set.entries.retain(|entry| entry.cidr != cidr);
+    change_entries(call, |call, entries| {
+        entries.retain(|entry| entry.cidr != call.params.text("cidr"));
         Ok(())
     })
 }

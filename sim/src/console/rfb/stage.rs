@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::picture::Picture;
 use crate::console::guest::Pointer;
+use crate::console::serial::Text;
 use crate::console::{Guest, font, guest, terminal};
 use crate::simulation::Simulation;
 use crate::world::World;
@@ -65,7 +66,7 @@ impl Stage {
     }
 
     /// Whether the same QEMU still runs in the same place.
-    pub(super) fn lives(&self) -> bool {
+    pub(in crate::console) fn lives(&self) -> bool {
         self.is_in(&self.sim.world())
     }
 
@@ -89,6 +90,18 @@ impl Stage {
             .flatten()
     }
 
+    /// The text that is to be seen, unless nothing has changed since `seen`.
+    pub(in crate::console) fn text(&self, seen: u64) -> Option<Text> {
+        let text = |guest: &mut Guest| {
+            (guest.generation() != seen).then(|| Text {
+                generation: guest.generation(),
+                rows: guest.terminal().text(),
+                cursor: guest.terminal().cursor(),
+            })
+        };
+        self.with(text).flatten()
+    }
+
     fn paused(&self) -> bool {
         let world = self.sim.world();
         let run = world.vms.get(&self.vmid).and_then(|vm| vm.run.as_ref());
@@ -96,7 +109,7 @@ impl Stage {
     }
 
     /// A key was pressed or let go. A paused guest does not see it.
-    pub(super) fn key(&self, keysym: u32, down: bool) {
+    pub(in crate::console) fn key(&self, keysym: u32, down: bool) {
         if !self.paused() {
             let now = self.now();
             self.with(|guest| guest.key(keysym, down, now));

@@ -43,6 +43,7 @@ pub(super) fn finish(
                 worker.node(),
                 &Wish {
                     name: Some(&seed_name),
+                    replaces: true,
                     ..Wish::new(id, vmid, CLOUDINIT_BYTES)
                 },
                 now,

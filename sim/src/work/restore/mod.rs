@@ -239,6 +239,7 @@ fn begin(
         let id = what.storage.as_deref().unwrap_or(&disk.storage);
         let wish = Wish {
             format: Some(&disk.format),
+            replaces: true,
             ..Wish::new(id, vmid, disk.size)
         };
         let volid = world.allocate(worker.node(), &wish, now)?;

@@ -1,18 +1,21 @@
 //! `vzdump`: the backup job. One runs on a node at a time, the others wait for the node's lock.
 //!
 //! [`run`] is the job: it checks the storage, takes the lock, and backs up one VM after the other. [`guest`] is
-//! the backup of one VM. What goes wrong with a VM is a line in the log; the job then ends with `job errors`.
-//! [`progress`] prints what QEMU reports.
+//! the backup of one VM: [`qemu`] is its power meanwhile, [`data`] what is read, [`target`] where it goes. What goes
+//! wrong with a VM is a line in the log; the job then ends with `job errors`. [`progress`] prints what QEMU reports.
 
+mod data;
 mod guest;
 mod progress;
+mod qemu;
+mod target;
 
 use std::sync::Arc;
 
 use super::{Broken, Outcome, Worker};
 use crate::world::retention::Keep;
 
-pub(crate) use self::guest::protectable;
+pub(crate) use self::target::protectable;
 
 /// How the guest is treated meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,16 @@
 //! The firewall files: one of the datacenter, one of each VM that has one.
 //!
-//! [`Config`] is a VM's file: options, aliases, sets, rules; [`Datacenter`] is the cluster's, of which VMs see the
-//! switch, aliases and sets. [`rule`] checks rules, [`values`] addresses and ports, [`names`] knows macros and
-//! protocols. As in PVE a VM's file is not bound to the VM: it can exist without it, and whoever destroys, clones
-//! or restores a VM calls [`Firewall::remove`], [`Firewall::copy`] or [`Firewall::put`].
+//! [`Config`] is a VM's file: options, aliases, sets, rules; [`Datacenter`] is the cluster's, which has security groups
+//! besides and whose aliases and sets VMs see. [`File`] says which file is meant, [`Place`] which rules in it, [`scope`]
+//! what those may be. [`rule`] checks rules, [`values`] addresses and ports, [`names`] knows macros and protocols. As in
+//! PVE a VM's file is not bound to the VM: it can exist without it, and whoever destroys, clones or restores a VM calls
+//! [`Firewall::remove`], [`Firewall::copy`] or [`Firewall::put`].
 //!
 //! Not here: filtering. No packets flow in the simulator; the switches only have to read back right.
 
 pub(crate) mod names;
 pub(crate) mod rule;
+pub(crate) mod scope;
 pub(crate) mod values;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,9 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use sha1::{Digest as _, Sha1};
 
-use self::rule::{Rule, Scope};
+use self::rule::Rule;
+use self::scope::Scope;
+pub(crate) use self::scope::{File, Place};
 
 /// The options of a VM's file.
 pub(crate) const OPTIONS: &[&str] = &[
@@ -86,14 +90,31 @@ pub(crate) struct Config {
     pub(crate) rules: Vec<Rule>,
 }
 
+/// Rules with a name, which other rules use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// What it is for.
+    pub(crate) comment: Option<String>,
+    /// First match first.
+    pub(crate) rules: Vec<Rule>,
+}
+
 /// The cluster's firewall file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Datacenter {
-    /// Options, aliases and sets; its rules are not simulated.
+    /// Options, aliases, sets and rules.
     pub(crate) config: Config,
-    /// Security groups by name, with their comments.
-    pub(crate) groups: BTreeMap<String, Option<String>>,
+    /// Security groups by name.
+    pub(crate) groups: BTreeMap<String, Group>,
 }
+
+/// The file of a VM that has none.
+static NOTHING: Config = Config {
+    options: BTreeMap::new(),
+    aliases: BTreeMap::new(),
+    sets: BTreeMap::new(),
+    rules: Vec::new(),
+};
 
 /// A rule, and what is wrong with it by parameter.
 pub(crate) type Checked = (Rule, IndexMap<String, String>);
@@ -137,22 +158,72 @@ impl Firewall {
 
     /// Lets all rules that use a security group use it under its new name.
     pub(crate) fn rename_group(&mut self, old: &str, new: &str) {
-        let rules = self.vms.values_mut().flat_map(|config| &mut config.rules);
+        let own = std::iter::once(&mut self.datacenter.config);
+        let rules = self.vms.values_mut().chain(own);
+        let rules = rules.flat_map(|config| &mut config.rules);
         for rule in rules.filter(|rule| rule.get("type") == Some("group") && rule.get("action") == Some(old))
         {
             rule.set("action", new);
         }
     }
 
-    /// A VM's rules with what is wrong with each by now, and the digest of them all.
-    pub(crate) fn rules(&self, vmid: u32) -> (Vec<Checked>, String) {
-        let own = self.get(vmid);
-        let scope = Scope {
-            own: &own,
+    /// A file; an empty one if there is none.
+    pub(crate) fn file(&self, file: File) -> &Config {
+        match file {
+            File::Vm(vmid) => self.vms.get(&vmid).unwrap_or(&NOTHING),
+            File::Datacenter => &self.datacenter.config,
+        }
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&mut self, file: File, config: Config) {
+        match file {
+            File::Vm(vmid) => self.put(vmid, config),
+            File::Datacenter => self.datacenter.config = config.written(),
+        }
+    }
+
+    /// What the rules of a place may refer to.
+    pub(crate) fn scope(&self, place: &Place) -> Scope<'_> {
+        Scope {
+            own: self.file(place.file()),
             datacenter: &self.datacenter,
-        };
-        let rules = own
-            .rules
+            environment: place.environment(),
+        }
+    }
+
+    /// The rules of a place, or PVE's text when it is a group that does not exist.
+    pub(crate) fn rules(&self, place: &Place) -> Result<&Vec<Rule>, String> {
+        match place {
+            Place::File(file) => Ok(&self.file(*file).rules),
+            Place::Group(name) => match self.datacenter.groups.get(name) {
+                Some(group) => Ok(&group.rules),
+                None => Err(format!("no such security group '{name}'")),
+            },
+        }
+    }
+
+    /// Writes the rules of a place.
+    pub(crate) fn write_rules(&mut self, place: &Place, rules: Vec<Rule>) {
+        match place {
+            Place::File(file) => {
+                let mut config = self.file(*file).clone();
+                config.rules = rules;
+                self.write(*file, config);
+            }
+            Place::Group(name) => {
+                if let Some(group) = self.datacenter.groups.get_mut(name) {
+                    group.rules = read_back(&rules);
+                }
+            }
+        }
+    }
+
+    /// The rules of a place with what is wrong with each by now, and the digest of them all.
+    pub(crate) fn checked(&self, place: &Place) -> Result<(Vec<Checked>, String), String> {
+        let scope = self.scope(place);
+        let rules = self
+            .rules(place)?
             .iter()
             .map(|rule| {
                 let mut rule = rule.clone();
@@ -162,19 +233,21 @@ impl Firewall {
             .collect::<Vec<_>>();
         let texts = rules.iter().map(|(rule, _)| rule.digest_text());
         let digest = digest(&texts.collect::<String>());
-        (rules, digest)
+        Ok((rules, digest))
     }
 }
 
+/// What is left of rules after writing and reading them: lines are lines, whatever a comment holds.
+fn read_back(rules: &[Rule]) -> Vec<Rule> {
+    let lines = rules.iter().map(|rule| rule.line() + "\n");
+    let text = lines.collect::<String>();
+    text.lines().filter_map(Rule::from_line).collect()
+}
+
 impl Config {
-    /// What is left after writing the file and reading it: lines are lines, whatever a comment holds.
+    /// What is left after writing the file and reading it.
     fn written(mut self) -> Self {
-        let text = self
-            .rules
-            .iter()
-            .map(|rule| rule.line() + "\n")
-            .collect::<String>();
-        self.rules = text.lines().filter_map(Rule::from_line).collect();
+        self.rules = read_back(&self.rules);
         for set in self.sets.values_mut() {
             set.entries.sort_by(|a, b| a.cidr.cmp(&b.cidr));
         }

@@ -408,6 +408,11 @@ pub(crate) fn is_icmpv6_type(name: &str) -> bool {
     ICMPV6_TYPES.contains(&name)
 }
 
+/// The longest name of a set or an alias.
+pub(crate) const LONGEST: usize = 64;
+/// The longest name of a security group.
+pub(crate) const LONGEST_GROUP: usize = 18;
+
 /// A letter, then letters, digits, `-` and `_`: names of sets, aliases and groups.
 pub(crate) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();

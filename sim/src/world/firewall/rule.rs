@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::names;
+use super::scope::{Environment, Scope};
 use super::values::{address_list, alias_reference, ports};
-use super::{Config, Datacenter};
 
 /// The fields a rule can have, as parameters name them.
 pub(crate) const FIELDS: &[&str] = &[
@@ -26,32 +26,7 @@ pub(crate) const FIELDS: &[&str] = &[
     "type",
 ];
 
-/// What a rule may refer to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Scope<'a> {
-    /// The configuration that the rule belongs to.
-    pub(crate) own: &'a Config,
-    /// What the whole datacenter has.
-    pub(crate) datacenter: &'a Datacenter,
-}
-
-impl Scope<'_> {
-    fn has_set(&self, name: &str) -> bool {
-        self.own.sets.contains_key(name) || self.datacenter.config.sets.contains_key(name)
-    }
-
-    /// The network that an alias stands for.
-    pub(crate) fn alias(&self, scope: &str, name: &str) -> Option<&str> {
-        let name = name.to_ascii_lowercase();
-        let own = (scope != "dc").then(|| self.own.aliases.get(&name)).flatten();
-        let shared = (scope != "guest")
-            .then(|| self.datacenter.config.aliases.get(&name))
-            .flatten();
-        own.or(shared).map(|alias| alias.cidr.as_str())
-    }
-}
-
-/// A rule of a VM: text fields by name, without those that are unset.
+/// A rule: text fields by name, without those that are unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rule {
     fields: BTreeMap<String, String>,
@@ -191,8 +166,8 @@ impl Rule {
             errors: IndexMap::new(),
             version: None,
         };
-        self.verify_kind(&mut check);
-        self.verify_iface(&mut check);
+        self.verify_kind(&mut check, scope.environment);
+        self.verify_iface(&mut check, scope.environment);
         if let Some(name) = self.get("macro").map(str::to_owned) {
             match names::find_macro(&name) {
                 Some(known) => self.set("macro", known.name),
@@ -211,7 +186,7 @@ impl Rule {
         check.errors
     }
 
-    fn verify_kind(&self, check: &mut Check) {
+    fn verify_kind(&self, check: &mut Check, environment: Environment) {
         let (kind, action) = (self.get("type"), self.get("action"));
         if kind.is_none() {
             check.wrong("type", "missing property");
@@ -222,26 +197,35 @@ impl Rule {
         let (Some(kind), Some(action)) = (kind, action) else {
             return;
         };
-        match kind {
-            "in" | "out" => {
-                if !["ACCEPT", "DROP", "REJECT"].contains(&action) {
-                    check.wrong("action", format!("unknown action '{action}'"));
-                }
+        if !environment.kinds().contains(&kind) {
+            let place = environment.name();
+            check.wrong(
+                "type",
+                format!("invalid rule type '{kind}' for rule_env '{place}'"),
+            );
+        }
+        if kind == "group" {
+            // As in PVE nobody looks whether there is such a group.
+            if !names::is_name(action) {
+                check.wrong("action", "invalid characters in security group name");
             }
-            "group" => {
-                if !names::is_name(action) {
-                    check.wrong("action", "invalid characters in security group name");
-                }
-            }
-            other => check.wrong("type", format!("invalid rule type '{other}' for rule_env 'vm'")),
+        } else if kind == "forward" && action == "REJECT" {
+            check.wrong("action", "cannot define REJECT rules on forward chain");
+        } else if !["ACCEPT", "DROP", "REJECT"].contains(&action) {
+            check.wrong("action", format!("unknown action '{action}'"));
         }
     }
 
-    fn verify_iface(&self, check: &mut Check) {
+    fn verify_iface(&self, check: &mut Check, environment: Environment) {
         let Some(name) = self.get("iface") else { return };
         let number = name.strip_prefix("net").unwrap_or_default();
-        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-            check.wrong("iface", "value does not match the regex pattern 'net\\d+'");
+        let is_device = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        match environment {
+            Environment::Group => check.wrong("type", "parameter -i not allowed for this rule type"),
+            Environment::Vm if !is_device => {
+                check.wrong("iface", "value does not match the regex pattern 'net\\d+'");
+            }
+            Environment::Vm | Environment::Cluster => {}
         }
     }
 
@@ -375,10 +359,12 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::firewall::{Config, Datacenter};
 
     fn errors(line: &str) -> IndexMap<String, String> {
         let (own, datacenter) = (Config::default(), Datacenter::default());
         let scope = Scope {
+            environment: Environment::Vm,
             own: &own,
             datacenter: &datacenter,
         };
@@ -462,6 +448,7 @@ mod tests {
     fn a_rule_with_an_address_has_its_ip_version() {
         let (own, datacenter) = (Config::default(), Datacenter::default());
         let scope = Scope {
+            environment: Environment::Vm,
             own: &own,
             datacenter: &datacenter,
         };

@@ -1,62 +1,15 @@
-//! Guest agent commands that change the guest or have parameters.
+//! Guest agent commands with parameters: passwords, and programs that are run.
 
 use serde_json::{Value, json};
 
-use super::agent::{answering, ask, is_windows};
-use super::{Allow, Answer, Call, Endpoint};
-use crate::failure::Failure;
+use super::{UNRESTRICTED, answering, refused};
+use crate::api::{Answer, Call, Endpoint};
 use crate::schema::Property;
 use crate::world::counters::Effect;
-use crate::world::guest::Executed;
+use crate::world::guest::{Executed, is_windows};
 use crate::world::vm::{GuestAgent, Vm};
 
-const UNRESTRICTED: Allow = Allow::ByMajor("/vms/{vmid}", &["VM.Monitor"], &["VM.GuestAgent.Unrestricted"]);
-const FILE_SYSTEMS: Allow = Allow::ByMajor(
-    "/vms/{vmid}",
-    &["VM.Monitor"],
-    &["VM.GuestAgent.FileSystemMgmt", "VM.GuestAgent.Unrestricted"],
-);
-const SEE_FILE_SYSTEMS: Allow = Allow::ByMajor(
-    "/vms/{vmid}",
-    &["VM.Monitor"],
-    &[
-        "VM.GuestAgent.Audit",
-        "VM.GuestAgent.FileSystemMgmt",
-        "VM.GuestAgent.Unrestricted",
-    ],
-);
-const POWER: Allow = Allow::ByMajor(
-    "/vms/{vmid}",
-    &["VM.Monitor"],
-    &["VM.PowerMgmt", "VM.GuestAgent.Unrestricted"],
-);
-
-const fn command(path: &'static str, allow: Allow, run: fn(&mut Call<'_>) -> Answer) -> Endpoint {
-    Endpoint::on_node("POST", path, allow, &[], run)
-}
-
 pub(super) const ROUTES: &[Endpoint] = &[
-    command(
-        "/nodes/{node}/qemu/{vmid}/agent/fsfreeze-status",
-        SEE_FILE_SYSTEMS,
-        |call| ask(call, "fsfreeze-status"),
-    ),
-    command(
-        "/nodes/{node}/qemu/{vmid}/agent/fsfreeze-freeze",
-        FILE_SYSTEMS,
-        |call| ask(call, "fsfreeze-freeze"),
-    ),
-    command(
-        "/nodes/{node}/qemu/{vmid}/agent/fsfreeze-thaw",
-        FILE_SYSTEMS,
-        |call| ask(call, "fsfreeze-thaw"),
-    ),
-    command("/nodes/{node}/qemu/{vmid}/agent/fstrim", FILE_SYSTEMS, |call| {
-        ask(call, "fstrim")
-    }),
-    command("/nodes/{node}/qemu/{vmid}/agent/shutdown", POWER, |call| {
-        ask(call, "shutdown")
-    }),
     Endpoint::on_node(
         "POST",
         "/nodes/{node}/qemu/{vmid}/agent/set-user-password",
@@ -93,28 +46,6 @@ const EXEC_STATUS: &[Property] = &[Property::integer("pid")];
 
 /// How long a command runs in the guest, in seconds.
 const RUNS: f64 = 0.5;
-
-/// PVE's text when the agent refuses a command that has parameters.
-fn refused(reason: &str) -> Failure {
-    Failure::died(format!("Agent error: {reason}"))
-}
-
-/// A command without parameters that changes the guest.
-pub(super) fn change(call: &mut Call<'_>, command: &str) -> Result<Value, Failure> {
-    let (node, vmid, now) = (call.node(), call.vmid(), call.sim.clock.now());
-    let vm = call.world.vm_mut(&node, vmid)?;
-    Ok(match command {
-        "fsfreeze-freeze" | "fsfreeze-thaw" => {
-            vm.guest.frozen = command == "fsfreeze-freeze";
-            json!(vm.drives().filter(|(_, drive)| !drive.is_cdrom()).count())
-        }
-        _ => {
-            vm.end_run(now);
-            call.world.counters.effect(Effect::ShutDown, vmid, None);
-            json!({})
-        }
-    })
-}
 
 /// Whether the guest has a user of that name: the administrator, and the one that cloud-init makes.
 fn has_user(vm: &Vm, name: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Proves disks that move: to other storages, with and without what they leave, and to other VMs.
 
 use crate::lab::{AUDITOR, Lab, log_has};
-use pve_sim::{Action, Effect, Fault, Options};
+use pve_sim::{Action, Effect, Fault, Options, Scenario};
 
 const STOPPED: &str = "/nodes/pve1/qemu/102/move_disk";
 const RUNNING: &str = "/nodes/pve1/qemu/100/move_disk";
@@ -152,18 +152,10 @@ async fn a_move_that_fails_leaves_the_disk_where_it_was() {
     let storage = "local".to_owned();
     lab.control().inject(Fault::StorageFull { storage });
     let form = [("disk", "scsi0"), ("storage", "local"), ("delete", "1")];
-    let upid = lab.post(STOPPED, &form).await.data();
+    let exit = lab.run(STOPPED, &form).await;
     assert!(
-        lab.exit_of(&upid)
-            .await
-            .starts_with("storage migration failed: copy failed: ")
-    );
-    assert!(log_has(&lab.log_of(&upid).await, "No space left on device"));
-    let path = "/nodes/pve1/qemu/101/move_disk";
-    let exit = lab.run(path, &[("disk", "scsi0"), ("storage", "local")]).await;
-    assert_eq!(
-        exit,
-        "storage migration failed: block job (mirror) error: drive-scsi0: 'mirror' has been cancelled"
+        exit.starts_with("storage migration failed: unable to create image: "),
+        "{exit}"
     );
     lab.control().clear_faults();
     lab.control().inject(Fault::FailTasks {
@@ -180,6 +172,32 @@ async fn a_move_that_fails_leaves_the_disk_where_it_was() {
     assert_eq!(disk, "local-lvm:vm-102-disk-0,size=20G");
     assert!(images(&lab, "local", 102).await.is_empty());
     assert_eq!(lab.run(STOPPED, &form).await, "OK", "and it can be tried again");
+}
+
+#[tokio::test]
+async fn a_storage_that_is_too_small_breaks_the_copy() {
+    let demo = Scenario::DEMO;
+    let small = "[[storage]]\nid = \"small\"\ntype = \"dir\"\ncontent = [\"images\"]\nsize_gib = 20\n";
+    let lab = Lab::with(Options {
+        time_scale: 100.0,
+        scenario: Scenario::from_toml(&format!("{demo}\n{small}")).unwrap(),
+        ..Options::default()
+    })
+    .await;
+    let form = [("disk", "scsi0"), ("storage", "small"), ("delete", "1")];
+    let upid = lab.post(STOPPED, &form).await.data();
+    let exit = lab.exit_of(&upid).await;
+    assert!(
+        exit.starts_with("storage migration failed: copy failed: "),
+        "{exit}"
+    );
+    assert!(log_has(&lab.log_of(&upid).await, "No space left on device"));
+    let path = "/nodes/pve1/qemu/101/move_disk";
+    assert_eq!(
+        lab.run(path, &form[..2]).await,
+        "storage migration failed: block job (mirror) error: drive-scsi0: 'mirror' has been cancelled"
+    );
+    assert!(images(&lab, "small", 101).await.is_empty() && images(&lab, "small", 102).await.is_empty());
 }
 
 #[tokio::test]

@@ -53,6 +53,13 @@ async fn options_are_kept_and_shown_as_pve_reads_them() {
     );
     assert_eq!(options["next-id"]["lower"], "500");
     assert_eq!(options["ha"]["shutdown_policy"], "migrate");
+    assert_eq!(lab.get("/cluster/nextid").await.data(), "500");
+    let none_left = [("next-id", "lower=100,upper=102")];
+    lab.put("/cluster/options", &none_left).await.data();
+    assert_eq!(
+        lab.get("/cluster/nextid").await.reason,
+        "unable to get any free VMID in range [100, 102]"
+    );
     let wrong = lab.put("/cluster/options", &[("migration", "type=fast")]).await;
     let told = wrong.error("migration");
     assert!(

@@ -66,12 +66,6 @@ fn allocate(call: &mut Call<'_>) -> Answer {
     if taken(call.world, storage, &node, vmid, &name) {
         return Err(Failure::died(already_there(storage, vmid, &name)));
     }
-    if size > call.world.free_on(storage, &node) {
-        return Err(Failure::died(format!(
-            "unable to create image: {} has no space left",
-            storage.id
-        )));
-    }
     let wish = Wish {
         name: Some(stem),
         format: Some(&format),

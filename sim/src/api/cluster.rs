@@ -184,11 +184,12 @@ fn next_id(call: &mut Call<'_>) -> Answer {
             Ok(vmid.to_string().into())
         };
     }
-    match (100..1_000_000).find(|vmid| !taken.contains_key(vmid)) {
+    let (lower, upper) = super::datacenter_options::vmid_range(call.world);
+    match (lower..upper).find(|vmid| !taken.contains_key(vmid)) {
         Some(vmid) => Ok(vmid.to_string().into()),
-        None => Err(Failure::died(
-            "unable to get any free VMID in range [100,1000000)",
-        )),
+        None => Err(Failure::died(format!(
+            "unable to get any free VMID in range [{lower}, {upper}]"
+        ))),
     }
 }
 

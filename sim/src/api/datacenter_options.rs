@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{Allow, Answer, Call, Endpoint};
 use crate::schema::property_string::Layout;
 use crate::schema::{Kind, Property, format};
+use crate::world::World;
 
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::anywhere("GET", "/cluster/options", Allow::User, &[], read),
@@ -256,6 +257,17 @@ fn shown(name: &str, kept: &str) -> Value {
         (part, value)
     });
     Value::Object(entries.collect())
+}
+
+/// The first VMID that is given to new VMs, and the one before which that ends (`next-id`).
+pub(super) fn vmid_range(world: &World) -> (u32, u32) {
+    let kept = world.options.get("next-id").zip(layout("next-id"));
+    let parts = kept.and_then(|(text, layout)| layout.parse("next-id", text).ok());
+    let end = |name, usual| {
+        let text = parts.as_ref().and_then(|parts| parts.get(name));
+        text.and_then(|text| text.parse().ok()).unwrap_or(usual)
+    };
+    (end("lower", 100), end("upper", 1_000_000))
 }
 
 /// All options; without `Sys.Audit` only those that the web interface needs.

@@ -82,6 +82,8 @@ pub(crate) enum Allow {
 pub(crate) enum Takes {
     /// These parameters.
     Only(&'static [Property]),
+    /// These, and those which it has in common with other endpoints.
+    And(&'static [Property], &'static [Property]),
     /// These and every key of a VM's configuration.
     WithConfig(&'static [Property]),
 }
@@ -144,9 +146,11 @@ impl Endpoint {
     /// All its parameters, those in the path too.
     pub(crate) fn properties(&self) -> impl Iterator<Item = &'static Property> + Clone {
         const NONE: &[Key] = &[];
-        let (own, config) = match self.takes {
-            Takes::Only(own) => (own, NONE),
-            Takes::WithConfig(own) => (own, KEYS),
+        const ALONE: &[Property] = &[];
+        let (own, shared, config) = match self.takes {
+            Takes::Only(own) => (own, ALONE, NONE),
+            Takes::And(own, shared) => (own, shared, NONE),
+            Takes::WithConfig(own) => (own, ALONE, KEYS),
         };
         let path = self.path;
         let in_path = PATH_PROPERTIES.iter().filter(move |property| {
@@ -156,6 +160,7 @@ impl Endpoint {
             names.into_iter().any(|name| name == property.name)
         });
         own.iter()
+            .chain(shared)
             .chain(in_path)
             .chain(config.iter().map(|key| &key.property))
     }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::access::judges;
-use super::{Allow, Answer, Call, Endpoint};
+use super::{Allow, Answer, Call, Endpoint, Takes};
 use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::world::access::names;
@@ -17,7 +17,10 @@ use crate::world::vm::Vm;
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::anywhere("GET", "/pools", Allow::User, LIST, list),
     Endpoint::anywhere("POST", "/pools", ALLOCATE, CREATE, create),
-    Endpoint::anywhere("PUT", "/pools", ALLOCATE, UPDATE_NAMED, update),
+    Endpoint {
+        takes: Takes::And(&[NAME], UPDATE),
+        ..Endpoint::anywhere("PUT", "/pools", ALLOCATE, &[], update)
+    },
     Endpoint::anywhere("DELETE", "/pools", ALLOCATE, &[NAME], remove),
     Endpoint::anywhere(
         "GET",
@@ -40,15 +43,16 @@ const COMMENT: Property = Property::text("comment").optional();
 const KIND: Property = Property::text("type")
     .optional()
     .one_of(&["qemu", "lxc", "storage"]);
-const VMS: Property = Property::text("vms").optional().list_of(format::vmid);
-const STORAGE: Property = Property::text("storage").optional().list_of(format::storage_id);
-const MOVE: Property = Property::boolean("allow-move").optional();
-const DELETE: Property = Property::boolean("delete").optional();
 
 const LIST: &[Property] = &[NAME.optional(), KIND.requires("poolid")];
 const CREATE: &[Property] = &[NAME, COMMENT];
-const UPDATE: &[Property] = &[COMMENT, VMS, STORAGE, MOVE, DELETE];
-const UPDATE_NAMED: &[Property] = &[NAME, COMMENT, VMS, STORAGE, MOVE, DELETE];
+const UPDATE: &[Property] = &[
+    COMMENT,
+    Property::text("vms").optional().list_of(format::vmid),
+    Property::text("storage").optional().list_of(format::storage_id),
+    Property::boolean("allow-move").optional(),
+    Property::boolean("delete").optional(),
+];
 
 /// The pools that the caller may see; or one that is named, which PVE shows to everybody, since it looks at the right
 /// and then forgets what it saw.

@@ -1,20 +1,28 @@
 //! What `storage.cfg` says: how storages are set up, as opposed to what is on them.
 //!
-//! The scenario makes storages; of their settings those can be changed that the simulation knows. The others are
-//! refused as unknown parameters, which PVE would take: better than to pretend.
+//! A storage that is made has a size that nobody asked for, and is empty; one that is removed is gone with its volumes.
+//! Kinds and settings that the simulation does not know are refused, which PVE would take.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
-use super::{Allow, Answer, Call, Endpoint};
+use super::{Allow, Answer, Call, Endpoint, Takes};
 use crate::failure::Failure;
-use crate::schema::{Property, format};
+use crate::schema::{Params, Property, format};
 use crate::world::World;
 use crate::world::retention::Keep;
 use crate::world::storage::{Storage, StorageKind};
 
+const MODIFY: Allow = Allow::On("/storage", &["Datastore.Allocate"]);
+
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::anywhere("GET", "/storage", Allow::User, LIST, list),
+    Endpoint {
+        takes: Takes::And(CREATE, SETTINGS),
+        ..Endpoint::anywhere("POST", "/storage", MODIFY, &[], create)
+    },
     Endpoint::anywhere(
         "GET",
         "/storage/{storage}",
@@ -22,13 +30,11 @@ pub(super) const ROUTES: &[Endpoint] = &[
         &[],
         read,
     ),
-    Endpoint::anywhere(
-        "PUT",
-        "/storage/{storage}",
-        Allow::On("/storage", &["Datastore.Allocate"]),
-        UPDATE,
-        update,
-    ),
+    Endpoint {
+        takes: Takes::And(UPDATE, SETTINGS),
+        ..Endpoint::anywhere("PUT", "/storage/{storage}", MODIFY, &[], update)
+    },
+    Endpoint::anywhere("DELETE", "/storage/{storage}", MODIFY, &[], remove),
 ];
 
 const LIST: &[Property] = &[Property::text("type").optional().one_of(&[
@@ -48,59 +54,81 @@ const LIST: &[Property] = &[Property::text("type").optional().one_of(&[
     "zfspool",
 ])];
 
-const UPDATE: &[Property] = &[
-    Property::text("content")
-        .optional()
-        .list_of(format::storage_content),
-    Property::boolean("disable").optional(),
-    Property::text("nodes").optional().list_of(format::node),
-    Property::text("prune-backups").optional().format(retention),
+const fn text(name: &'static str) -> Property {
+    Property::text(name).optional()
+}
+
+const fn flag(name: &'static str) -> Property {
+    Property::boolean(name).optional()
+}
+
+/// The settings that can change.
+const SETTINGS: &[Property] = &[
+    text("blocksize"),
+    text("content").list_of(format::storage_content),
+    flag("create-base-path"),
+    flag("create-subdirs"),
+    flag("disable"),
+    text("fingerprint").pattern(is_fingerprint),
+    text("format").one_of(&["raw", "qcow2", "subvol", "vmdk"]),
+    text("is_mountpoint"),
+    flag("krbd"),
     Property::integer("max-protected-backups").optional().at_least(-1),
-    Property::text("delete")
-        .optional()
-        .list_of(format::config_id)
-        .no_longer_than(4096),
-    Property::text("digest").optional().no_longer_than(64),
+    flag("mkdir"),
+    text("monhost"),
+    text("mountpoint"),
+    text("namespace"),
+    text("nodes").list_of(format::node),
+    text("options"),
+    text("password").no_longer_than(256),
+    text("pool"),
+    Property::integer("port").optional().at_least(1).at_most(65_535),
+    text("preallocation").one_of(&["off", "metadata", "falloc", "full"]),
+    text("prune-backups").format(retention),
+    flag("saferemove"),
+    text("server"),
+    flag("shared"),
+    flag("sparse"),
+    text("username"),
 ];
 
-/// The settings that can be taken away.
-const UNSETTABLE: &[&str] = &[
-    "content",
-    "disable",
-    "nodes",
-    "prune-backups",
-    "max-protected-backups",
+/// The settings that are given when a storage is made, and never change.
+const CREATE: &[Property] = &[
+    Property::text("storage").format(format::storage_id),
+    Property::text("type").one_of(&["dir", "lvm", "lvmthin", "nfs", "pbs", "rbd", "zfspool"]),
+    text("datastore"),
+    text("export"),
+    text("path"),
+    text("thinpool"),
+    text("vgname"),
+];
+
+const UPDATE: &[Property] = &[
+    text("delete").list_of(format::config_id).no_longer_than(4096),
+    text("digest").no_longer_than(64),
 ];
 
 fn retention(_: &str, text: &str) -> Result<(), String> {
     Keep::parse(text).map(drop)
 }
 
+/// 32 bytes in hexadecimal with colons.
+fn is_fingerprint(text: &str) -> bool {
+    let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split(':').count() == 32 && text.split(':').all(byte)
+}
+
 /// A storage as its section in the file, without the digest.
 fn section(storage: &Storage) -> Map<String, Value> {
-    let id = storage.id.as_str();
-    let own = match storage.kind {
-        StorageKind::Dir if id == "local" => json!({ "path": "/var/lib/vz" }),
-        StorageKind::Dir => json!({ "path": format!("/mnt/pve/{id}") }),
-        StorageKind::Nfs => json!({
-            "path": format!("/mnt/pve/{id}"), "server": "10.0.0.50", "export": format!("/export/{id}"),
-        }),
-        StorageKind::LvmThin => json!({ "vgname": id, "thinpool": id }),
-        StorageKind::Lvm => json!({ "vgname": id }),
-        StorageKind::Zfs => json!({ "pool": id, "mountpoint": format!("/{id}") }),
-        StorageKind::Rbd => json!({ "pool": id, "krbd": 0 }),
-        StorageKind::Pbs => json!({ "server": "10.0.0.50", "datastore": id, "username": "portico@pbs" }),
-    };
-    let mut out = own.as_object().cloned().unwrap_or_default();
+    let own = storage.settings.iter();
+    let mut out = own
+        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+        .collect::<Map<_, _>>();
     let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
-    put("storage", Value::from(id));
+    put("storage", Value::from(storage.id.as_str()));
     put("type", Value::from(storage.kind.name()));
     put("content", Value::from(storage.content_text()));
-    let always_shared = matches!(
-        storage.kind,
-        StorageKind::Nfs | StorageKind::Rbd | StorageKind::Pbs
-    );
-    if storage.shared || always_shared {
+    if storage.shared {
         put("shared", Value::from(1));
     }
     if !storage.enabled {
@@ -158,6 +186,29 @@ fn read(call: &mut Call<'_>) -> Answer {
     Ok(shown(call.world, storage).into())
 }
 
+/// The settings among the parameters.
+fn settings(params: &Params) -> BTreeMap<String, String> {
+    let given = params.without(&["storage", "type", "digest", "delete"]);
+    let given = given.iter();
+    given
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn create(call: &mut Call<'_>) -> Answer {
+    let id = call.params.text("storage").to_owned();
+    let kind = StorageKind::from_name(call.params.text("type"))
+        .ok_or_else(|| Failure::died("unable to parse storage type"))?;
+    let storage = Storage::made(&id, kind, &settings(&call.params))?;
+    if call.world.storages.contains_key(&id) {
+        return Err(Failure::died(format!(
+            "create storage failed: storage ID '{id}' already defined"
+        )));
+    }
+    call.world.storages.insert(id.clone(), storage);
+    Ok(json!({ "storage": id, "type": kind.name() }).into())
+}
+
 fn update(call: &mut Call<'_>) -> Answer {
     let id = call.params.text("storage").to_owned();
     let changed =
@@ -169,78 +220,36 @@ fn update(call: &mut Call<'_>) -> Answer {
 
 /// The storage as it will be, or PVE's text.
 fn changed(call: &Call<'_>, id: &str) -> Result<Storage, String> {
-    let params = &call.params;
-    if params
-        .get("digest")
-        .is_some_and(|given| given != digest(call.world))
-    {
+    let given = call.params.get("digest");
+    if given.is_some_and(|given| given != digest(call.world)) {
         return Err("detected modified configuration - file changed by other user? Try again.".to_owned());
     }
     let mut storage = call.world.storages.get(id).cloned().ok_or_else(|| missing(id))?;
-    for key in format::items(params.text("delete")) {
-        if !UNSETTABLE.contains(&key) {
-            return Err(format!("no such option '{key}'"));
-        }
-        if params.get(key).is_some() {
-            return Err(format!(
-                "cannot set and delete property '{key}' at the same time!"
-            ));
-        }
-        match key {
-            "content" => storage.content = default_content(storage.kind),
-            "disable" => storage.enabled = true,
-            "nodes" => storage.nodes.clear(),
-            "prune-backups" => storage.prune = None,
-            _ => storage.max_protected = None,
-        }
-    }
-    if let Some(kinds) = params.get("content") {
-        // PVE leaves out what the kind of storage cannot hold, with a warning in its log.
-        let possible = possible_content(storage.kind);
-        let kept = format::items(kinds).filter(|kind| possible.contains(kind));
-        storage.content = kept.map(str::to_owned).collect();
-        if storage.content.len() > 1 && storage.content.contains("none") {
-            return Err("unable to combine 'none' with other content types".to_owned());
-        }
-        if storage.content.is_empty() && !possible.contains(&"none") {
-            return Err("storage does not support content type 'none'".to_owned());
-        }
-    }
-    if let Some(disable) = params.get("disable") {
-        storage.enabled = disable == "0";
-    }
-    if let Some(nodes) = params.get("nodes") {
-        storage.nodes = format::items(nodes).map(str::to_owned).collect();
-    }
-    if let Some(text) = params.get("prune-backups") {
-        storage.prune = Some(Keep::parse(text)?);
-    }
-    storage.max_protected = params.integer("max-protected-backups").or(storage.max_protected);
+    let unset = format::items(call.params.text("delete"));
+    storage.change(&settings(&call.params), unset)?;
     Ok(storage)
 }
 
-/// What a kind of storage can hold.
-fn possible_content(kind: StorageKind) -> &'static [&'static str] {
-    match kind {
-        StorageKind::Dir => &[
-            "images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none",
-        ],
-        StorageKind::Nfs => &[
-            "images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import",
-        ],
-        StorageKind::LvmThin | StorageKind::Lvm | StorageKind::Zfs | StorageKind::Rbd => {
-            &["images", "rootdir"]
-        }
-        StorageKind::Pbs => &["backup", "none"],
-    }
-}
-
-/// What a storage holds whose section says nothing of it.
-fn default_content(kind: StorageKind) -> std::collections::BTreeSet<String> {
-    let kinds: &[&str] = match kind {
-        StorageKind::Nfs | StorageKind::Rbd | StorageKind::Lvm => &["images"],
-        StorageKind::Dir | StorageKind::LvmThin | StorageKind::Zfs => &["images", "rootdir"],
-        StorageKind::Pbs => &["backup"],
+/// Removes a storage, its place in pools and the rights on it. PVE has `local` at once again, as it is by default.
+fn remove(call: &mut Call<'_>) -> Answer {
+    let id = call.params.text("storage").to_owned();
+    let Some(gone) = call.world.storages.shift_remove(&id) else {
+        return Err(Failure::died(format!("delete storage failed: {}", missing(&id))));
     };
-    kinds.iter().map(|kind| (*kind).to_owned()).collect()
+    if id == "local" {
+        let again = Storage::made(&id, StorageKind::Dir, &StorageKind::Dir.settings(&id))?;
+        let local = Storage {
+            total: gone.total,
+            volumes: gone.volumes,
+            ..again
+        };
+        call.world.storages.insert(id.clone(), local);
+    }
+    let path = format!("/storage/{id}");
+    let access = &mut call.world.access;
+    access.grants.retain(|grant| grant.path != path);
+    for pool in access.pools.values_mut() {
+        pool.storages.remove(&id);
+    }
+    Ok(Value::Null.into())
 }

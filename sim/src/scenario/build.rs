@@ -156,6 +156,7 @@ fn storages(file: &file::File, world: &mut World, now: f64) -> Built<()> {
             enabled: spec.enabled,
             prune,
             max_protected: spec.max_protected_backups,
+            settings: kind.settings(&spec.id),
             volumes,
         };
         if world.storages.insert(spec.id.clone(), storage).is_some() {

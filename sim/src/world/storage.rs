@@ -1,6 +1,6 @@
 //! Storages and the volumes on them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::retention::Keep;
 
@@ -102,6 +102,8 @@ pub(crate) struct Storage {
     pub(crate) prune: Option<Keep>,
     /// How many protected backups a VM may have; negative for any number. PVE's default depends on the caller.
     pub(crate) max_protected: Option<i64>,
+    /// What its section says besides, by PVE's names.
+    pub(crate) settings: BTreeMap<String, String>,
     /// What is on it.
     pub(crate) volumes: Vec<Volume>,
 }
@@ -171,10 +173,7 @@ impl Storage {
     /// Where a volume lies, by its name (the part after the storage).
     pub(crate) fn path_of(&self, name: &str) -> String {
         let id = &self.id;
-        let folder = match (self.kind, id.as_str()) {
-            (StorageKind::Dir, "local") => "/var/lib/vz".to_owned(),
-            _ => format!("/mnt/pve/{id}"),
-        };
+        let folder = self.settings.get("path").map_or("", String::as_str);
         match self.kind {
             StorageKind::Dir | StorageKind::Nfs => match name.split_once('/') {
                 Some(("backup", file)) => format!("{folder}/dump/{file}"),

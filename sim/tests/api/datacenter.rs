@@ -53,6 +53,13 @@ async fn options_are_kept_and_shown_as_pve_reads_them() {
     );
     assert_eq!(options["next-id"]["lower"], "500");
     assert_eq!(options["ha"]["shutdown_policy"], "migrate");
+    assert_eq!(lab.get("/cluster/nextid").await.data(), "500");
+    let none_left = [("next-id", "lower=100,upper=102")];
+    lab.put("/cluster/options", &none_left).await.data();
+    assert_eq!(
+        lab.get("/cluster/nextid").await.reason,
+        "unable to get any free VMID in range [100, 102]"
+    );
     let wrong = lab.put("/cluster/options", &[("migration", "type=fast")]).await;
     let told = wrong.error("migration");
     assert!(
@@ -181,7 +188,15 @@ async fn storages_show_their_section_and_take_some_changes() {
         "it is on pve2 alone"
     );
     for (form, wanted) in [
-        (vec![("delete", "path")], "no such option 'path'"),
+        (
+            vec![("delete", "path")],
+            "unable to delete required option 'path'",
+        ),
+        (vec![("delete", "pool")], "no such option 'pool'"),
+        (
+            vec![("server", "10.0.0.9")],
+            "can't change value of fixed parameter 'server'",
+        ),
         (
             vec![("delete", "nodes"), ("nodes", "pve1")],
             "cannot set and delete property 'nodes' at the same time!",
@@ -202,4 +217,105 @@ async fn storages_show_their_section_and_take_some_changes() {
         "Permission check failed (/storage/nas, Datastore.Allocate)"
     );
     assert_eq!(lab.put("/storage/nas", &[("disable", "0")]).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_storage_is_made_used_and_removed_with_all_that_names_it() {
+    let mut lab = lab().await;
+    let form = [
+        ("storage", "extra"),
+        ("type", "nfs"),
+        ("server", "10.0.0.60"),
+        ("export", "/srv"),
+        ("content", "iso,images"),
+    ];
+    let made = lab.post("/storage", &form).await.data();
+    assert_eq!(made, json!({ "storage": "extra", "type": "nfs" }));
+    let extra = lab.get("/storage/extra").await.data();
+    assert_eq!(
+        (&extra["path"], &extra["shared"]),
+        (&json!("/mnt/pve/extra"), &json!(1))
+    );
+    let again = lab.post("/storage", &form).await;
+    assert_eq!(
+        again.reason,
+        "create storage failed: storage ID 'extra' already defined"
+    );
+    let status = lab.get("/nodes/pve2/storage/extra/status").await.data();
+    assert_eq!(
+        (&status["active"], &status["content"]),
+        (&json!(1), &json!("images,iso"))
+    );
+    lab.put("/nodes/pve1/qemu/102/config", &[("scsi3", "extra:4")])
+        .await
+        .data();
+    lab.post("/pools", &[("poolid", "p1")]).await.data();
+    lab.put("/pools/p1", &[("storage", "extra")]).await.data();
+    let form = [
+        ("path", "/storage/extra"),
+        ("roles", "PVEAuditor"),
+        ("users", "auditor@pve"),
+    ];
+    lab.put("/access/acl", &form).await.data();
+
+    assert_eq!(lab.delete("/storage/extra").await.data(), Value::Null);
+    assert_eq!(
+        lab.get("/storage/extra").await.reason,
+        "storage 'extra' does not exist"
+    );
+    assert_eq!(lab.get("/pools/p1").await.data()["members"], json!([]));
+    let lines = lab.list("/access/acl").await;
+    assert!(lines.iter().all(|line| line["path"] != "/storage/extra"));
+    let start = lab.run("/nodes/pve1/qemu/102/status/start", &[]).await;
+    assert_eq!(start, "storage 'extra' does not exist");
+    let gone = lab.delete("/storage/extra").await;
+    assert_eq!(
+        gone.reason,
+        "delete storage failed: storage 'extra' does not exist"
+    );
+    lab.use_token(AUDITOR);
+    assert_eq!(lab.delete("/storage/local").await.status, 403);
+}
+
+#[tokio::test]
+async fn a_storage_needs_what_its_kind_needs() {
+    let lab = lab().await;
+    for (form, wanted) in [
+        (vec![("type", "dir")], "missing value for required option 'path'"),
+        (
+            vec![
+                ("type", "lvmthin"),
+                ("vgname", "vg"),
+                ("thinpool", "t"),
+                ("path", "/x"),
+            ],
+            "unexpected property 'path'",
+        ),
+        (
+            vec![
+                ("type", "pbs"),
+                ("server", "s"),
+                ("datastore", "d"),
+                ("pool", "p"),
+            ],
+            "unexpected property 'pool'",
+        ),
+    ] {
+        let mut form = form;
+        form.push(("storage", "extra"));
+        let answer = lab.post("/storage", &form).await;
+        assert_eq!((answer.status, answer.reason.as_str()), (500, wanted));
+    }
+    let odd = lab.post("/storage", &[("storage", "1x"), ("type", "tape")]).await;
+    assert_eq!(
+        odd.error("storage"),
+        "invalid format - storage ID '1x' contains illegal characters\n"
+    );
+    assert!(
+        odd.error("type")
+            .starts_with("value 'tape' does not have a value in the enumeration")
+    );
+    assert_eq!(lab.delete("/storage/local").await.data(), Value::Null);
+    let local = lab.get("/storage/local").await.data();
+    assert_eq!(local["content"], "images,rootdir", "it is always there");
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Allow, Answer, Call, Endpoint, failed, judges, password};
+use crate::api::Takes;
 use crate::failure::Failure;
 use crate::schema::{Params, Property, format};
 use crate::world::access::{Access, Token, User, names};
@@ -11,15 +12,21 @@ const PATH: &str = "/access/users/{userid}";
 
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::anywhere("GET", "/access/users", Allow::User, LIST, list),
-    Endpoint::anywhere(
-        "POST",
-        "/access/users",
-        Allow::Judged(judges::create_user),
-        CREATE,
-        create,
-    ),
+    Endpoint {
+        takes: Takes::And(CREATE, ABOUT),
+        ..Endpoint::anywhere(
+            "POST",
+            "/access/users",
+            Allow::Judged(judges::create_user),
+            &[],
+            create,
+        )
+    },
     Endpoint::anywhere("GET", PATH, Allow::Judged(judges::read_user), &[], read),
-    Endpoint::anywhere("PUT", PATH, Allow::Judged(judges::update_user), UPDATE, update),
+    Endpoint {
+        takes: Takes::And(UPDATE, ABOUT),
+        ..Endpoint::anywhere("PUT", PATH, Allow::Judged(judges::update_user), &[], update)
+    },
     Endpoint::anywhere("DELETE", PATH, Allow::Judged(judges::remove_user), &[], remove),
 ];
 
@@ -28,45 +35,30 @@ const LIST: &[Property] = &[
     Property::boolean("full").optional(),
 ];
 
-const ENABLE: Property = Property::boolean("enable").optional();
-const EXPIRE: Property = Property::integer("expire").optional().at_least(0);
-const FIRST_NAME: Property = Property::text("firstname").optional().no_longer_than(1024);
-const LAST_NAME: Property = Property::text("lastname").optional().no_longer_than(1024);
-const EMAIL: Property = Property::text("email")
-    .optional()
-    .format(format::email_or_nothing)
-    .no_longer_than(254);
-const COMMENT: Property = Property::text("comment").optional().no_longer_than(2048);
-const KEYS: Property = Property::text("keys").optional().pattern(are_keys);
-const GROUPS: Property = Property::text("groups").optional().list_of(names::group_id);
+/// What is said of a user who is made or changed.
+const ABOUT: &[Property] = &[
+    Property::boolean("enable").optional(),
+    Property::integer("expire").optional().at_least(0),
+    Property::text("firstname").optional().no_longer_than(1024),
+    Property::text("lastname").optional().no_longer_than(1024),
+    Property::text("email")
+        .optional()
+        .format(format::email_or_nothing)
+        .no_longer_than(254),
+    Property::text("comment").optional().no_longer_than(2048),
+    Property::text("keys").optional().pattern(are_keys),
+    Property::text("groups").optional().list_of(names::group_id),
+];
 
 const CREATE: &[Property] = &[
     Property::text("userid").format(names::user_id).no_longer_than(64),
-    ENABLE,
-    EXPIRE,
-    FIRST_NAME,
-    LAST_NAME,
-    EMAIL,
-    COMMENT,
-    KEYS,
-    GROUPS,
     Property::text("password")
         .optional()
         .no_shorter_than(8)
         .no_longer_than(64),
 ];
 
-const UPDATE: &[Property] = &[
-    ENABLE,
-    EXPIRE,
-    FIRST_NAME,
-    LAST_NAME,
-    EMAIL,
-    COMMENT,
-    KEYS,
-    GROUPS,
-    Property::boolean("append").optional().requires("groups"),
-];
+const UPDATE: &[Property] = &[Property::boolean("append").optional().requires("groups")];
 
 /// The details of a user that requests set and answers show.
 const DETAILS: [&str; 5] = ["firstname", "lastname", "email", "comment", "keys"];

@@ -44,6 +44,17 @@ def storages_show_and_change_their_settings(lab):
 
 
 @step
+def a_storage_is_made_and_removed(lab):
+    root = lab.connect(**ROOT)
+    same(root.storage.post(storage="extra", type="dir", path="/srv/extra", content="iso,images"), {"storage": "extra", "type": "dir"})
+    same(root.storage("extra").get()["path"], "/srv/extra")
+    same(root.nodes("pve2").storage("extra").status.get()["active"], 1)
+    root.storage("extra").put(shared=1)
+    root.storage("extra").delete()
+    refused(500, "storage 'extra' does not exist", root.storage("extra").get)
+
+
+@step
 def the_datacenter_keeps_its_options(lab):
     root = lab.connect(**ROOT)
     root.cluster.options.put(keyboard="de", migration="insecure,network=10.0.0.0/24", **{"registered-tags": "prod;test"})

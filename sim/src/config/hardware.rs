@@ -277,8 +277,8 @@ pub(crate) fn is_generation(text: &str) -> bool {
 
 /// `pc`, `q35`, `virt`, or one of them with a version: `pc-q35-9.2+pve1`.
 fn is_machine(text: &str) -> bool {
-    if ["pc", "pc-i440fx", "q35", "virt"].contains(&text) {
-        return text != "pc-i440fx";
+    if ["pc", "q35", "virt"].contains(&text) {
+        return true;
     }
     let version = ["pc-i440fx-", "pc-q35-", "pc-", "virt-"]
         .iter()

@@ -176,6 +176,14 @@ impl Vm {
         self.call(Class::Write, Method::DELETE, path, Params::new()).await
     }
 
+    /// `DELETE snapshot/{name}?force=1`: as [`Self::remove_snapshot`], and takes it out of the config although a storage
+    /// does not remove its part of it, which then stays behind there. It does not get past a lock.
+    pub async fn forget_snapshot(&self, name: &SnapshotName) -> Result<Upid, Error> {
+        let path = |vm: crate::route::Route| vm.word("/snapshot").snapshot(name);
+        let params = Params::new().flag("force", true);
+        self.call(Class::Write, Method::DELETE, path, params).await
+    }
+
     /// `PUT snapshot/{name}/config`: gives it another description.
     pub async fn describe_snapshot(&self, name: &SnapshotName, description: &str) -> Result<(), Error> {
         let path = |vm: crate::route::Route| vm.word("/snapshot").snapshot(name).word("/config");

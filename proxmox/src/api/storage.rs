@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::foreign;
 use crate::id::{NodeName, StorageId, VmId, VolumeId};
 use crate::lenient;
 use crate::route::{Params, Route};
@@ -63,13 +64,13 @@ pub struct NodeStorage {
     #[serde(default, deserialize_with = "lenient::bool")]
     pub shared: bool,
     /// Size, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub total: Option<u64>,
     /// Bytes in use.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub used: Option<u64>,
     /// Bytes that are free. Of a thinly provisioned storage what is left of the pool, not of promises.
-    #[serde(default, rename = "avail", deserialize_with = "lenient::u64")]
+    #[serde(default, rename = "avail", deserialize_with = "lenient::counted")]
     pub available: Option<u64>,
 }
 
@@ -85,7 +86,7 @@ impl NodeStorage {
     }
 }
 
-fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ContentKind>, D::Error> {
+pub(crate) fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ContentKind>, D::Error> {
     let text = lenient::text(deserializer)?.unwrap_or_default();
     Ok(text
         .split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
@@ -162,7 +163,7 @@ fn verification<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ver
     Ok(state.map(|word| match word {
         "ok" => Verification::Ok,
         "failed" => Verification::Failed,
-        other => Verification::Other(other.chars().filter(|c| !c.is_control()).take(64).collect()),
+        other => Verification::Other(foreign::word(other)),
     }))
 }
 

@@ -210,7 +210,8 @@ async fn the_cloud_init_image_is_made_anew_and_its_data_are_read() {
     assert_eq!(last(&server), "PUT /qemu/100/cloudinit");
     let (server, vm) = serving(data(r##""#cloud-config\nhostname: web\n""##)).await;
     let text = vm.cloudinit_dump(CloudinitData::User).await.unwrap();
-    assert!(text.starts_with("#cloud-config"));
+    assert!(text.expose().starts_with("#cloud-config"));
+    assert_eq!(format!("{text:?}"), "[secret]");
     assert_eq!(last(&server), "GET /qemu/100/cloudinit/dump?type=user");
 }
 

@@ -42,7 +42,7 @@ async fn the_cluster_is_listed() {
             .storages
             .iter()
             .find(|entry| entry.storage.as_str() == "local" && entry.node.as_str() == "pve1");
-        assert!(local.unwrap().holds("iso"));
+        assert!(local.unwrap().holds(ContentKind::Iso));
         assert_eq!(lab.client.vm_resources().await.unwrap().len(), all.vms.len());
         assert_eq!(lab.client.node_of(id(106)).await.unwrap(), node("pve2"));
     }

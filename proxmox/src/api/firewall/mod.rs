@@ -14,6 +14,4 @@ mod words;
 pub use self::options::{ClusterFirewall, FirewallMacro, FirewallOptions, FirewallOptionsUpdate};
 pub use self::rules::{FirewallRule, FirewallRules, RuleAction, RuleDraft, RulePlace};
 pub use self::sets::{FirewallReference, FirewallSet, FirewallSetEntry};
-pub use self::words::{
-    FirewallDirection, FirewallLogLevel, FirewallName, FirewallPolicy, RuleComment, RuleText, SetMember,
-};
+pub use self::words::{FirewallDirection, FirewallLogLevel, FirewallPolicy, RuleComment, RuleText};

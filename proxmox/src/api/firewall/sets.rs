@@ -3,9 +3,10 @@
 use http::Method;
 use serde::Deserialize;
 
-use super::words::{FirewallName, RuleComment, SetMember};
+use super::words::RuleComment;
 use crate::client::Vm;
 use crate::error::Error;
+use crate::id::{FirewallName, SetMember};
 use crate::lenient;
 use crate::route::{Params, Route};
 use crate::transport::Class;

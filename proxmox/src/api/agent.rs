@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use crate::answer::malformed;
+use crate::answer::{clean, malformed};
 use crate::client::{Place, Vm};
 use crate::error::{Error, Target};
 use crate::foreign;
@@ -342,6 +342,7 @@ impl Vm {
         path: &'static str,
         params: Params,
     ) -> Result<T, Error> {
+        let secrets = params.secrets().cloned().collect::<Vec<_>>();
         let (answer, place) = self
             .call_somewhere::<Wrapped>(class, method.clone(), |vm| vm.word(path), params)
             .await?;
@@ -352,7 +353,7 @@ impl Vm {
                 target: target(),
                 reason: Reason::AgentRefused,
                 status: 200,
-                text: trimmed(text),
+                text: trimmed(&clean(text, secrets.iter())),
             });
         }
         serde_json::from_value(answer.result).map_err(|problem| malformed(target(), &problem))

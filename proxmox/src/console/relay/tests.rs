@@ -422,7 +422,9 @@ impl AsyncRead for Reset {
 impl AsyncWrite for Reset {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
         self.refused = true;
-        self.reader.take().map_or((), Waker::wake);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
         Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
     }
 

@@ -106,7 +106,7 @@ pub use api::PowerState;
 pub use api::access::{Permissions, Version};
 pub use api::agent::{AgentState, ExecStatus, GuestAddress, GuestFileSystem, GuestInterface, GuestOs};
 pub use api::backup::{BackupMode, Compression, NewBackup, Retention};
-pub use api::clone::{CloneOptions, DiskFormat};
+pub use api::clone::{CloneOptions, DiskFormat, Removal};
 pub use api::cloudinit::CloudinitData;
 pub use api::cluster::{NodeResource, NodeState, Resources, StorageResource, VmResource};
 pub use api::config::{ConfigUpdate, InvalidUpdate, VmConfig};
@@ -114,7 +114,7 @@ pub use api::console::VncProxy;
 pub use api::firewall::{
     ClusterFirewall, FirewallDirection, FirewallLogLevel, FirewallMacro, FirewallOptions,
     FirewallOptionsUpdate, FirewallPolicy, FirewallReference, FirewallRule, FirewallRules, FirewallSet,
-    FirewallSetEntry, RuleAction, RuleComment, RuleDraft, RulePlace, RuleText,
+    FirewallSetEntry, Membership, RuleAction, RuleComment, RuleDraft, RulePlace, RuleText,
 };
 pub use api::pending::PendingValue;
 pub use api::restore::{InvalidRestore, Restore};

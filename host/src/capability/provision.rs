@@ -191,7 +191,7 @@ fn cloud_init(changes: &mut Changes, config: &VmConfig, addresses: &Addresses) -
         .into_iter()
         .find(|(number, _)| *number == 0)
         .map(|(_, old)| old);
-    let mut new = old.clone().unwrap_or_else(|| IpConfig::parse(""));
+    let mut new = old.clone().unwrap_or_default();
     if let Some(primary) = addresses.ipv4.first() {
         let wanted = Some(Ip4::Static(*primary));
         if new.ip() != wanted || new.gateway() != addresses.gateway4 {

@@ -4,7 +4,7 @@
 //! there with what the product and the service say, and writes only what differs, so it may be repeated at any time.
 
 use async_trait::async_trait;
-use portico_proxmox::property::{Disk, DriveSlot, Ip4, Ip6, IpConfig, Net, PropertyError, Throttle};
+use portico_proxmox::property::{Disk, DriveSlot, Ip4, Ip6, Net, PropertyError, Throttle};
 use portico_proxmox::{ConfigUpdate, Error, InvalidUpdate, Reason, VmConfig};
 use portico_runtime::bindings::CapabilityError;
 use portico_runtime::bindings::provision::Applied;

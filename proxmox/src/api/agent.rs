@@ -88,10 +88,10 @@ pub struct GuestFileSystem {
     #[serde(default, rename = "type", deserialize_with = "short")]
     pub kind: Option<String>,
     /// Size, bytes; older agents do not say.
-    #[serde(default, rename = "total-bytes", deserialize_with = "lenient::u64")]
+    #[serde(default, rename = "total-bytes", deserialize_with = "lenient::counted")]
     pub total: Option<u64>,
     /// Used bytes; older agents do not say.
-    #[serde(default, rename = "used-bytes", deserialize_with = "lenient::u64")]
+    #[serde(default, rename = "used-bytes", deserialize_with = "lenient::counted")]
     pub used: Option<u64>,
 }
 

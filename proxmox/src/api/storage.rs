@@ -120,10 +120,10 @@ pub struct Volume {
     #[serde(default, deserialize_with = "lenient::text")]
     pub subtype: Option<String>,
     /// Size, bytes; of some storages only about. On a backup server the sum of the disks, not what is stored.
-    #[serde(default, alias = "approximate-size", deserialize_with = "lenient::u64")]
+    #[serde(default, alias = "approximate-size", deserialize_with = "lenient::counted")]
     pub size: Option<u64>,
     /// When it was made, epoch seconds. The time in a backup's name is the node's local one; use this.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub ctime: Option<u64>,
     /// The VM it belongs to.
     #[serde(default)]
@@ -283,6 +283,11 @@ mod tests {
             serde_json::from_str::<Volume>(&json).unwrap()
         };
         assert_eq!(volume(r#""approximate-size":"4096""#).size, Some(4096));
+        let sizeless = volume(r#""size":-1,"ctime":"yesterday","protected":1"#);
+        assert_eq!(
+            (sizeless.size, sizeless.ctime, sizeless.protected),
+            (None, None, true)
+        );
         let failed = volume(r#""verification":{"state":"failed"}"#);
         assert_eq!(failed.verification, Some(Verification::Failed));
         for odd in [

@@ -200,7 +200,7 @@ struct Entry {
     log: Option<FirewallLogLevel>,
     #[serde(default, deserialize_with = "lenient::text")]
     comment: Option<String>,
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     ipversion: Option<u64>,
     #[serde(default, deserialize_with = "errors")]
     errors: BTreeMap<String, String>,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{NodeName, SnapshotName, StorageId, VmId, VolumeId};
@@ -31,6 +32,20 @@ pub struct Target {
     pub storage: Option<StorageId>,
     /// The volume that was addressed.
     pub volume: Option<VolumeId>,
+    pub(crate) effect: Effect,
+}
+
+/// What of a call can be there although it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing: it changes nothing.
+    None,
+    /// All or nothing: it makes one change.
+    Whole,
+    /// Any part: PVE makes its changes one after the other and keeps those before the one that fails.
+    Parts,
+    /// A part for certain: a call before this one, which belongs to it, did what it should.
+    Begun,
 }
 
 impl fmt::Display for Target {
@@ -59,10 +74,13 @@ impl fmt::Display for Target {
 }
 
 /// The cause of a transport fault. Its text has no URL and no secret in it.
-pub type Cause = Box<dyn StdError + Send + Sync>;
+pub type Cause = Arc<dyn StdError + Send + Sync>;
 
 /// A call that did not give what was asked for.
-#[derive(Debug, thiserror::Error)]
+///
+/// Of a call with several attempts it is the one that says most: what PVE answered goes before a broken connection, and
+/// that before none at all.
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The token is wrong, expired or disabled. Only this one says so; 403 does not.
@@ -107,8 +125,19 @@ pub enum Error {
         /// PVE's text.
         text: String,
     },
+    /// PVE answered, and by its answer the client did not go on.
+    #[error("{target}: {reason}: {why}")]
+    Declined {
+        /// What was called last, or would have been called.
+        target: Box<Target>,
+        /// What PVE's answer comes to.
+        reason: Reason,
+        /// Why the client stopped, for the provider.
+        why: &'static str,
+    },
     /// The VM is in no node's configuration, or the token may not see it: PVE leaves out of its list what it has no
-    /// `VM.Audit` on, and rights on a single VM go with that VM. The cluster was asked just now.
+    /// `VM.Audit` on, and rights on a single VM go with that VM. The list is two seconds old at most, for a removal
+    /// and after a node said that it has no such VM it is a new one.
     #[error("{target}: the VM does not exist on this cluster, or the token may not see it")]
     VmUnknown {
         /// What was called.
@@ -129,7 +158,7 @@ pub enum Error {
     Connect {
         /// What was called.
         target: Box<Target>,
-        /// Why the last endpoint could not be connected.
+        /// Why the endpoint that was tried last could not be connected.
         #[source]
         source: Cause,
     },
@@ -156,11 +185,11 @@ pub enum Error {
     Timeout {
         /// What was called.
         target: Box<Target>,
-        /// How long was waited.
+        /// How long was waited for it: what waiting for a turn and other attempts had left of the time.
         after: Duration,
     },
-    /// The call waited too long for its turn behind other calls to the same node or endpoint, or for the list that
-    /// tells where VMs are: nothing was sent.
+    /// The call waited too long for its turn behind other calls to the same node or to all endpoints, or for the list
+    /// that tells where VMs are: nothing was sent.
     #[error("{target}: too many calls wait for this")]
     Busy {
         /// What was called.
@@ -194,6 +223,7 @@ impl Error {
             | Self::PermissionDenied { target, .. }
             | Self::Parameters { target, .. }
             | Self::Refused { target, .. }
+            | Self::Declined { target, .. }
             | Self::VmUnknown { target }
             | Self::NodeUnreachable { target, .. }
             | Self::Connect { target, .. }
@@ -205,10 +235,49 @@ impl Error {
         }
     }
 
-    /// Why PVE refused, where it did and said so in a known way.
+    fn target_mut(&mut self) -> &mut Target {
+        match self {
+            Self::Unauthorized { target, .. }
+            | Self::PermissionDenied { target, .. }
+            | Self::Parameters { target, .. }
+            | Self::Refused { target, .. }
+            | Self::Declined { target, .. }
+            | Self::VmUnknown { target }
+            | Self::NodeUnreachable { target, .. }
+            | Self::Connect { target, .. }
+            | Self::Tls { target, .. }
+            | Self::Transport { target, .. }
+            | Self::Timeout { target, .. }
+            | Self::Busy { target, .. }
+            | Self::Malformed { target, .. } => target,
+        }
+    }
+
+    /// The same, of a call that can have had this effect.
+    pub(crate) fn with_effect(mut self, effect: Effect) -> Self {
+        self.target_mut().effect = effect;
+        self
+    }
+
+    /// The same, of a write whose parts PVE makes one after the other; a failed look-up before it stays one.
+    pub(crate) fn in_parts(self) -> Self {
+        if self.target().effect == Effect::Whole {
+            self.with_effect(Effect::Parts)
+        } else {
+            self
+        }
+    }
+
+    /// The same, met on behalf of this VM.
+    pub(crate) fn about(mut self, vmid: VmId) -> Self {
+        self.target_mut().vmid = Some(vmid);
+        self
+    }
+
+    /// Why PVE refused, where it did and said so in a known way, or why the client did not go on.
     pub fn reason(&self) -> Option<&Reason> {
         match self {
-            Self::Refused { reason, .. } => Some(reason),
+            Self::Refused { reason, .. } | Self::Declined { reason, .. } => Some(reason),
             _ => None,
         }
     }
@@ -239,14 +308,7 @@ impl Error {
 
     /// Whether the VM is not where it was looked for, or nowhere.
     pub fn is_vm_missing(&self) -> bool {
-        matches!(
-            self,
-            Self::VmUnknown { .. }
-                | Self::Refused {
-                    reason: Reason::VmNotFound,
-                    ..
-                }
-        )
+        matches!(self, Self::VmUnknown { .. }) || self.reason() == Some(&Reason::VmNotFound)
     }
 
     /// Whether a *read* that failed so can be repeated later with hope, without anybody doing anything.
@@ -259,7 +321,7 @@ impl Error {
             | Self::Transport { .. }
             | Self::Timeout { .. }
             | Self::Busy { .. } => true,
-            Self::Refused { reason, .. } => reason.is_transient(),
+            Self::Refused { reason, .. } | Self::Declined { reason, .. } => reason.is_transient(),
             Self::Unauthorized { .. }
             | Self::PermissionDenied { .. }
             | Self::Parameters { .. }
@@ -272,9 +334,20 @@ impl Error {
     /// Whether a *write* that failed so may nevertheless have been done, or still be under way.
     ///
     /// Then it must not be repeated before the VM's state or the node's task list was looked at. `false`
-    /// means that PVE never got the call, or answered that it will not do it. Of a change of a running VM which takes
-    /// some of it and not the rest (hotplug) it is `true`.
+    /// means that PVE never got the call, or answered that it will not do it. Of a change that PVE makes in parts
+    /// (several keys of a config, devices of a running VM, the steps of a firewall rule) it is `true` when some of it
+    /// may be done and not the rest. A read, the look-up of a VM's node before a write among them, did nothing.
     pub fn may_have_happened(&self) -> bool {
+        match self.target().effect {
+            Effect::None => false,
+            Effect::Whole => self.leaves_open(),
+            Effect::Parts => self.leaves_open() || self.comes_midway(),
+            Effect::Begun => true,
+        }
+    }
+
+    /// Whether it leaves open if PVE did what was asked.
+    fn leaves_open(&self) -> bool {
         match self {
             // 595: the endpoint could not connect to the node, so nothing was passed on.
             Self::NodeUnreachable { code, .. } => *code != 595,
@@ -287,10 +360,25 @@ impl Error {
             Self::Refused { reason, .. } => matches!(reason, Reason::Timeout | Reason::WorkerLost),
             Self::Unauthorized { .. }
             | Self::PermissionDenied { .. }
+            | Self::Declined { .. }
             | Self::VmUnknown { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::Busy { .. } => false,
+        }
+    }
+
+    /// Whether PVE can have refused so after it made a part of the change. Rights, parameters, digest and locks of a
+    /// config come before all parts.
+    fn comes_midway(&self) -> bool {
+        match self {
+            Self::Refused { reason, text, .. } => match reason {
+                Reason::Locked(_) | Reason::DigestMismatch | Reason::VmNotFound => false,
+                // That of the config is had first; that of a storage when a disk's turn comes.
+                Reason::LockTimeout => !text.contains("/var/lock/qemu-server/"),
+                _ => true,
+            },
+            _ => false,
         }
     }
 }
@@ -343,6 +431,7 @@ mod tests {
             snapshot: None,
             storage: None,
             volume: None,
+            effect: Effect::Whole,
         })
     }
 
@@ -377,6 +466,44 @@ mod tests {
         assert!(!refused(Reason::Other).may_have_happened());
         assert!(refused(Reason::Timeout).may_have_happened());
         assert!(refused(Reason::WorkerLost).may_have_happened());
+    }
+
+    #[test]
+    fn a_change_in_parts_is_excluded_only_by_what_pve_looks_at_before_the_first_part() {
+        let partly = |reason: Reason, words: &str| {
+            Error::Refused {
+                target: target(),
+                reason,
+                status: 500,
+                text: words.to_owned(),
+            }
+            .in_parts()
+            .may_have_happened()
+        };
+        let flock = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout";
+        assert!(!partly(Reason::LockTimeout, flock));
+        assert!(!partly(
+            Reason::Locked(crate::Lock::Backup),
+            "VM is locked (backup)"
+        ));
+        assert!(!partly(Reason::DigestMismatch, ""));
+        assert!(!partly(Reason::VmNotFound, ""));
+        let storage = "cfs-lock 'storage-nfs' error: got lock request timeout";
+        assert!(partly(Reason::LockTimeout, storage));
+        assert!(partly(Reason::StorageFull, "") && partly(Reason::Other, ""));
+        assert!(!unreachable(595).in_parts().may_have_happened());
+    }
+
+    #[test]
+    fn a_read_did_nothing_and_a_change_that_was_begun_did_something() {
+        for error in [unreachable(596), refused(Reason::Timeout)] {
+            let read = error.clone().with_effect(Effect::None);
+            assert!(!read.may_have_happened() && !read.in_parts().may_have_happened());
+            assert!(error.may_have_happened());
+        }
+        let refused = refused(Reason::DigestMismatch);
+        assert!(!refused.may_have_happened());
+        assert!(refused.with_effect(Effect::Begun).may_have_happened());
     }
 
     #[test]

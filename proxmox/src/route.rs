@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::api::firewall::{FirewallName, SetMember};
-use crate::error::Target;
+use crate::error::{Effect, Target};
 use crate::id::{NodeName, SnapshotName, StorageId, VmId, VolumeId};
 use crate::secret::Secret;
 use crate::upid::Upid;
@@ -140,6 +140,11 @@ impl Route {
             snapshot: self.snapshot.clone(),
             storage: self.storage.clone(),
             volume: self.volume.clone(),
+            effect: if self.method == Method::GET {
+                Effect::None
+            } else {
+                Effect::Whole
+            },
         })
     }
 }

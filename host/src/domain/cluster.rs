@@ -49,7 +49,7 @@ impl Default for ClusterTuning {
             read_timeout_secs: 35,
             write_timeout_secs: 60,
             per_node: 4,
-            per_endpoint: 8,
+            per_endpoint: 16,
         }
     }
 }

@@ -265,23 +265,16 @@ impl Vm {
         }
         let mut target = vzdump_route(&elsewhere).target(self.client().name());
         target.vmid = Some(self.vmid());
-        Err(Error::Refused {
+        Err(Error::Declined {
             target,
             reason: Reason::VmNotFound,
-            status: 200,
-            text: "OK".to_owned(),
+            why: "the node began no backup, so it does not have the VM, but the cluster says it does",
         })
     }
 
     async fn vzdump(&self, node: &NodeName, params: &Params) -> Result<Begun, Error> {
-        let result = self
-            .client()
-            .call(Class::Write, &vzdump_route(node), params)
-            .await;
-        if matches!(result, Err(Error::NodeUnreachable { .. })) {
-            self.client().nodes().doubt();
-        }
-        Ok(result?.data)
+        let client = self.client();
+        Ok(client.call(Class::Write, &vzdump_route(node), params).await?.data)
     }
 }
 

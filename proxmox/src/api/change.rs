@@ -77,7 +77,8 @@ impl Vm {
     /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) while others make volumes on the storage.
     ///
     /// # Errors
-    /// [`Reason::Locked`](crate::Reason::Locked) and wrong keys or values at once, as [`Vm::update_config`].
+    /// [`Reason::Locked`](crate::Reason::Locked) and wrong keys or values at once, before anything is changed. A task
+    /// that fails may have changed some keys of several.
     pub async fn update_config_task(&self, update: &ConfigUpdate) -> Result<Option<Upid>, Error> {
         self.call(
             Class::Write,

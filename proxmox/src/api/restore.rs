@@ -146,16 +146,12 @@ impl Client {
     /// [`Reason::VmExists`](crate::Reason::VmExists) when the number is taken, on whatever node.
     pub async fn restore_new(&self, node: &NodeName, vmid: VmId, restore: &Restore) -> Result<Upid, Error> {
         let upid = self.send_restore(node, &restore.params(vmid)).await?;
-        self.nodes().note(vmid, node);
+        self.nodes().note(vmid, node, Instant::now());
         Ok(upid)
     }
 
     async fn send_restore(&self, node: &NodeName, params: &Params) -> Result<Upid, Error> {
-        let result = self.call(Class::Write, &route(node), params).await;
-        if matches!(result, Err(Error::NodeUnreachable { .. })) {
-            self.nodes().doubt();
-        }
-        Ok(result?.data)
+        Ok(self.call(Class::Write, &route(node), params).await?.data)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::words::{FirewallDirection, FirewallLogLevel, FirewallPolicy, RuleComment, RuleText, level};
 use crate::client::Vm;
-use crate::error::Error;
+use crate::error::{Effect, Error};
 use crate::lenient;
 use crate::route::{Params, Route};
 use crate::transport::Class;
@@ -277,7 +277,8 @@ impl Vm {
     ///
     /// # Errors
     /// [`Error::Parameters`] with PVE's text for each field. [`crate::Reason::DigestMismatch`] when `digest` is not
-    /// that of the list any more (nothing was done), or when somebody else changed the list in between.
+    /// that of the list any more (nothing was done), or when somebody else changed the list in between. When the new
+    /// rule stays behind, switched off, [`Error::may_have_happened`] is `true`: look for it before trying again.
     pub async fn add_firewall_rule(
         &self,
         draft: &RuleDraft,
@@ -300,16 +301,19 @@ impl Vm {
         if target == 0 {
             return Ok(());
         }
-        let made = self.firewall_rules().await?;
+        let stays = |error: Error| error.with_effect(Effect::Begun);
+        let made = self.firewall_rules().await.map_err(stays)?;
         if made.total != before.total + 1 {
-            return Err(self.changed_meanwhile());
+            return Err(stays(self.changed_meanwhile()));
         }
-        let outcome = self.bring(&made, target, draft.enabled).await;
-        if outcome.is_err() {
-            // The digest lets this hit the new rule or nothing. Should it fail too, the first error says more.
-            let _ = self.remove_firewall_rule(0, made.digest.as_deref()).await;
+        let Err(error) = self.bring(&made, target, draft.enabled).await else {
+            return Ok(());
+        };
+        // The digest lets this hit the new rule or nothing. Should it fail too, the first error says more.
+        match self.remove_firewall_rule(0, made.digest.as_deref()).await {
+            Ok(()) => Err(error),
+            Err(_) => Err(stays(error)),
         }
-        outcome
     }
 
     /// Moves the rule on the top to its place, then switches it on.
@@ -337,11 +341,10 @@ impl Vm {
             .word("/nodes/{node}/qemu/{vmid}/firewall/rules")
             .target(self.client().name());
         target.vmid = Some(self.vmid());
-        Error::Refused {
+        Error::Declined {
             target,
             reason: crate::reason::Reason::DigestMismatch,
-            status: 500,
-            text: "the list of rules was changed by somebody else".to_owned(),
+            why: "somebody else changed the list of rules",
         }
     }
 

@@ -59,7 +59,7 @@ pub(crate) fn refusal<'s>(
     secrets: impl Iterator<Item = &'s Secret> + Clone,
 ) -> Error {
     let failure: Failure = serde_json::from_slice(body).unwrap_or_default();
-    let errors = parameter_errors(&failure.errors, secrets.clone());
+    let errors = parameter_errors(&failure.errors, &secrets);
     let text = match failure.message.as_str().map(|text| clean(text, secrets.clone())) {
         Some(text) if !text.is_empty() => text,
         _ => clean(reason_phrase, secrets),
@@ -102,7 +102,7 @@ pub(crate) fn refusal<'s>(
 /// The texts about parameters, as many as there is room for.
 fn parameter_errors<'s>(
     errors: &Value,
-    secrets: impl Iterator<Item = &'s Secret> + Clone,
+    secrets: &(impl Iterator<Item = &'s Secret> + Clone),
 ) -> BTreeMap<String, String> {
     let Value::Object(map) = errors else {
         return BTreeMap::new();

@@ -19,24 +19,24 @@ impl Budget {
     }
 
     /// How long the call has lasted.
-    pub(super) fn spent(&self, now: Instant) -> Duration {
+    pub(super) fn spent(self, now: Instant) -> Duration {
         now.duration_since(self.began)
     }
 
     /// How long the first request may wait for its turns from now on.
-    pub(super) fn to_first(&self, now: Instant) -> Duration {
+    pub(super) fn to_first(self, now: Instant) -> Duration {
         (self.allowed / 2).saturating_sub(self.spent(now))
     }
 
     /// How long it is from now on until no other request is begun.
-    pub(super) fn to_another(&self, now: Instant) -> Duration {
+    pub(super) fn to_another(self, now: Instant) -> Duration {
         (self.allowed / 3)
             .saturating_mul(2)
             .saturating_sub(self.spent(now))
     }
 
     /// How long an answer may take from now on.
-    pub(super) fn left(&self, now: Instant) -> Duration {
+    pub(super) fn left(self, now: Instant) -> Duration {
         self.allowed.saturating_sub(self.spent(now))
     }
 }

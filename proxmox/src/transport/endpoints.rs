@@ -45,23 +45,19 @@ impl Endpoint {
     /// Remembers what came of a request to it.
     pub(super) fn learn(&self, node: Option<&Node>, error: Option<&Error>, now: Instant) {
         let beyond = node.and_then(|node| node.detours.get(self.place));
-        match error {
-            Some(Error::Connect { .. } | Error::Tls { .. } | Error::Transport { .. }) => {
-                self.detour.begin(now)
+        match (error, beyond) {
+            (Some(Error::Connect { .. } | Error::Tls { .. } | Error::Transport { .. }), _)
+            // It could not connect to its own daemon; or answered nothing that only it has to answer.
+            | (Some(Error::NodeUnreachable { code: 595, .. } | Error::Timeout { .. }), None) => {
+                self.detour.begin(now);
             }
-            // Of a call that a node answers, the node or its storage may be what hangs.
-            Some(Error::Timeout { .. }) if node.is_none() => self.detour.begin(now),
-            Some(Error::Timeout { .. } | Error::Busy { .. }) => {}
-            // It could not connect to the node or, without one, to its own daemon.
-            Some(Error::NodeUnreachable { code: 595, .. }) => match beyond {
-                Some(beyond) => {
-                    self.detour.end();
-                    beyond.begin(now);
-                }
-                None => self.detour.begin(now),
-            },
-            Some(Error::NodeUnreachable { .. }) => {}
-            _ => {
+            (Some(Error::NodeUnreachable { code: 595, .. }), Some(beyond)) => {
+                self.detour.end();
+                beyond.begin(now);
+            }
+            // The node or a storage of it may be what hangs.
+            (Some(Error::Timeout { .. } | Error::NodeUnreachable { .. } | Error::Busy { .. }), _) => {}
+            (_, beyond) => {
                 self.detour.end();
                 if let Some(beyond) = beyond {
                     beyond.end();
@@ -126,7 +122,9 @@ impl Way {
             if detours.is_empty() {
                 good.push(Arc::clone(endpoint));
             } else if looks && good.is_empty() && detours.iter().all(over) {
-                detours.iter().for_each(|detour| detour.begin(now));
+                for detour in detours {
+                    detour.begin(now);
+                }
                 good.push(Arc::clone(endpoint));
             } else {
                 rest.push(Arc::clone(endpoint));
@@ -230,8 +228,8 @@ mod tests {
         let (all, start) = (endpoints(3), Instant::now());
         all[0].learn(None, Some(&broken()), start);
         assert_eq!(order(&all, None, true, start), [1, 2, 0]);
-        let later = start + DETOUR;
-        assert_eq!(order(&all, None, true, later - Duration::from_secs(1)), [1, 2, 0]);
+        let (soon, later) = (start + DETOUR / 2, start + DETOUR);
+        assert_eq!(order(&all, None, true, soon), [1, 2, 0]);
         // A write does not look whether it is back, and while one read looks the other calls do not.
         assert_eq!(order(&all, None, false, later), [1, 2, 0]);
         assert_eq!(order(&all, None, true, later), [0, 1, 2]);

@@ -35,9 +35,10 @@ impl EndpointTurns {
 
     /// A turn that is free now.
     pub(super) fn at_once(&self, about_a_node: bool) -> Option<Turn> {
-        let about_a_node = match about_a_node {
-            true => Some(Arc::clone(&self.about_nodes).try_acquire_owned().ok()?),
-            false => None,
+        let about_a_node = if about_a_node {
+            Some(Arc::clone(&self.about_nodes).try_acquire_owned().ok()?)
+        } else {
+            None
         };
         Some(Turn {
             _one_of_all: Arc::clone(&self.all).try_acquire_owned().ok()?,
@@ -47,9 +48,10 @@ impl EndpointTurns {
 
     /// A turn, as soon as there is one. `None` never comes: the semaphores are not closed.
     pub(super) async fn wait(&self, about_a_node: bool) -> Option<Turn> {
-        let about_a_node = match about_a_node {
-            true => Some(Arc::clone(&self.about_nodes).acquire_owned().await.ok()?),
-            false => None,
+        let about_a_node = if about_a_node {
+            Some(Arc::clone(&self.about_nodes).acquire_owned().await.ok()?)
+        } else {
+            None
         };
         Some(Turn {
             _one_of_all: Arc::clone(&self.all).acquire_owned().await.ok()?,

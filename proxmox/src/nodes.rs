@@ -140,7 +140,7 @@ impl List {
         }
     }
 
-    /// When the VM was made here, if that is not too long ago to count.
+    /// When the VM was made here, if it was and that counts: a list asked for since `not_before` says more.
     fn noted_at(&self, vmid: VmId, not_before: Option<Instant>) -> Option<Instant> {
         let (_, noted) = self.noted.get(&vmid)?;
         Some(*noted).filter(|noted| not_before.is_none_or(|not_before| *noted >= not_before))

@@ -482,7 +482,8 @@ impl Vm {
     /// [`Reason::DigestMismatch`](crate::Reason::DigestMismatch) and a
     /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) of the config come before all keys: nothing is changed then.
     /// After any other refusal of a change of several keys some may be saved, also after a `LockTimeout` of a storage
-    /// and a hotplug that fails ([`Error::Parameters`]): [`Error::may_have_happened`] says so.
+    /// and a change that is written but cannot be made ([`Error::Parameters`], as when hotplug fails):
+    /// [`Error::may_have_happened`] says so.
     pub async fn update_config(&self, update: &ConfigUpdate) -> Result<(), Error> {
         let changed = self
             .change(Method::PUT, |vm| vm.word("/config"), update.params())

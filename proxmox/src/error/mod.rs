@@ -45,7 +45,8 @@ pub enum Error {
         /// PVE's text.
         text: String,
     },
-    /// A parameter is wrong. A running VM may have taken other parameters of the same call (hotplug).
+    /// A parameter is wrong. A VM may have taken other parameters of the same call, and this one may wait for its next
+    /// start: [`Error::may_have_happened`] says so.
     #[error("{target}: parameters refused: {}", join(.errors))]
     Parameters {
         /// What was called.
@@ -294,10 +295,11 @@ impl Error {
             // 595: the endpoint could not connect to the node, so nothing was passed on.
             Self::NodeUnreachable { code, .. } => *code != 595,
             Self::Transport { .. } | Self::Timeout { .. } | Self::Malformed { .. } => true,
-            // What a running VM does not take waits, and the other keys of the same call are changed already.
-            Self::Parameters { errors, .. } => {
-                errors.values().any(|text| text.starts_with("hotplug problem"))
-            }
+            // What a running VM does not take, or what cannot be had for a stopped one, waits, and the other keys of the
+            // same call are changed already.
+            Self::Parameters { errors, .. } => errors.values().any(|text| {
+                text.starts_with("hotplug problem") || text.starts_with("unable to apply pending change")
+            }),
             // `got timeout` is what waiting for QEMU or the agent ends with: the command was given.
             Self::Refused { reason, .. } => matches!(reason, Reason::Timeout | Reason::WorkerLost),
             Self::Unauthorized { .. }
@@ -458,6 +460,7 @@ mod tests {
         };
         assert!(!parameters("invalid format").may_have_happened());
         assert!(parameters("hotplug problem - device busy").may_have_happened());
+        assert!(parameters("unable to apply pending change net0 : no such bridge").may_have_happened());
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::secret::Secret;
 
 /// The longest text of PVE that is kept, in characters.
 const MAX_TEXT: usize = 4096;
+/// What is kept of all texts about parameters together, in characters: they end up in one line of a log.
+const MAX_ERRORS: usize = 2 * MAX_TEXT;
 
 /// The data of a successful call.
 #[derive(Debug, Deserialize)]
@@ -57,17 +59,7 @@ pub(crate) fn refusal<'s>(
     secrets: impl Iterator<Item = &'s Secret> + Clone,
 ) -> Error {
     let failure: Failure = serde_json::from_slice(body).unwrap_or_default();
-    let errors: BTreeMap<String, String> = match &failure.errors {
-        Value::Object(map) => map
-            .iter()
-            .take(100)
-            .map(|(name, text)| {
-                let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
-                (clean(name, secrets.clone()), clean(&text, secrets.clone()))
-            })
-            .collect(),
-        _ => BTreeMap::new(),
-    };
+    let errors = parameter_errors(&failure.errors, &secrets);
     let text = match failure.message.as_str().map(|text| clean(text, secrets.clone())) {
         Some(text) if !text.is_empty() => text,
         _ => clean(reason_phrase, secrets),
@@ -105,6 +97,24 @@ pub(crate) fn refusal<'s>(
             text,
         },
     }
+}
+
+/// The texts about parameters, as many as there is room for.
+fn parameter_errors<'s>(
+    errors: &Value,
+    secrets: &(impl Iterator<Item = &'s Secret> + Clone),
+) -> BTreeMap<String, String> {
+    let Value::Object(map) = errors else {
+        return BTreeMap::new();
+    };
+    let mut room = MAX_ERRORS;
+    let texts = map.iter().map_while(|(name, text)| {
+        let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
+        let (name, text) = (clean(name, secrets.clone()), clean(&text, secrets.clone()));
+        room = room.checked_sub(name.chars().count() + text.chars().count())?;
+        Some((name, text))
+    });
+    texts.collect()
 }
 
 /// Path and privileges out of `Permission check failed (/vms/100, VM.PowerMgmt|VM.Console)`.
@@ -154,6 +164,7 @@ mod tests {
             snapshot: None,
             storage: None,
             volume: None,
+            effect: crate::error::Effect::Whole,
         })
     }
 
@@ -266,6 +277,19 @@ mod tests {
         let error = error(500, &long, "");
         let text = error.provider_text().unwrap();
         assert!(text.len() <= MAX_TEXT && !text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn many_long_texts_about_parameters_do_not_make_a_long_line() {
+        let long = "ä".repeat(MAX_TEXT);
+        let all: BTreeMap<_, _> = (0..100).map(|n| (format!("net{n}"), &long)).collect();
+        let body = serde_json::json!({ "errors": all }).to_string();
+        let error = error(400, "Parameter verification failed.", &body);
+        let Error::Parameters { errors, .. } = &error else {
+            panic!("wrong kind: {error:?}");
+        };
+        assert_eq!(errors.len(), 1);
+        assert!(error.to_string().chars().count() < MAX_ERRORS + 200);
     }
 
     #[test]

@@ -14,11 +14,14 @@ use crate::id::{NodeName, VmId};
 use crate::nodes::{Look, NodeCache};
 use crate::observe::Observer;
 use crate::route::{Params, Route};
-use crate::transport::{Class, EndpointId, Transport};
+use crate::transport::{Class, Endpoint, Transport};
 
 /// A client of one cluster. Cheap to clone; clones share connections, turns and what is known of nodes.
 ///
 /// Every method may be dropped at any time. A write that was dropped may have been done.
+///
+/// A method whose call goes to a node may have to ask for the cluster's list first. That is a read with a time-out of its
+/// own; when it fails, the method fails with the error of the list and has done nothing.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -92,21 +95,40 @@ impl Client {
         route: &Route,
         params: &Params,
     ) -> Result<Answer<T>, Error> {
-        let (answer, _) = self.inner.transport.call(class, route, params).await?;
+        let (answer, _) = self.send(class, route, params).await?;
         Ok(answer)
+    }
+
+    /// As [`Self::call`], and tells which endpoint answered. After a node was found unreachable its VMs are looked up
+    /// anew soon.
+    async fn send<T: DeserializeOwned>(
+        &self,
+        class: Class,
+        route: &Route,
+        params: &Params,
+    ) -> Result<(Answer<T>, Arc<Endpoint>), Error> {
+        let sent = self.inner.transport.call(class, route, params).await;
+        sent.map_err(|failed| {
+            if failed.unreachable && route.node.is_some() {
+                self.nodes().doubt();
+            }
+            failed.error
+        })
     }
 
     pub(crate) fn transport(&self) -> &Transport {
         &self.inner.transport
     }
 
+    /// The node of a VM. With `not_before`, by a list that was asked for at that time or later.
     pub(crate) async fn resolve(&self, vmid: VmId, not_before: Option<Instant>) -> Result<NodeName, Error> {
-        let look = self.nodes().look(vmid, not_before, Instant::now());
+        let came = Instant::now();
+        let look = self.nodes().look(vmid, not_before, came);
         if look != Look::Stale {
             return self.found(vmid, look);
         }
-        // Many calls may need the list at once: the first fetches it, the others wait for it here.
-        // While it is not to be had they do not queue up to ask for it one after the other.
+        // Many calls may need the list at once: the first fetches it, the others wait for it here and take what comes
+        // of it, an error too. So none waits longer than one fetch takes, but when a fetch is dropped.
         let allowed = self.transport().read_timeout();
         let Ok(_renewal) = tokio::time::timeout(allowed, self.nodes().renewal.lock()).await else {
             return Err(Error::Busy {
@@ -118,9 +140,15 @@ impl Client {
         if look != Look::Stale {
             return self.found(vmid, look);
         }
-        let asked = Instant::now();
-        self.vm_resources().await?;
-        self.found(vmid, self.nodes().look(vmid, Some(asked), Instant::now()))
+        if let Some(error) = self.nodes().failure_since(came) {
+            return Err(error.about(vmid));
+        }
+        if let Err(error) = self.vm_resources().await {
+            self.nodes().failed(&error, Instant::now());
+            return Err(error.about(vmid));
+        }
+        let known = self.nodes().known(vmid, not_before);
+        self.found(vmid, known.map_or(Look::Nowhere, Look::On))
     }
 
     fn found(&self, vmid: VmId, look: Look) -> Result<NodeName, Error> {
@@ -154,7 +182,7 @@ pub(crate) struct Place {
     /// The node that had the VM.
     pub(crate) node: NodeName,
     /// The endpoint that was called.
-    pub(crate) endpoint: EndpointId,
+    pub(crate) endpoint: Arc<Endpoint>,
 }
 
 /// One VM of a cluster, wherever it is just now.
@@ -218,7 +246,14 @@ impl Vm {
         path: impl Fn(Route) -> Route,
         params: Params,
     ) -> Result<(T, Place), Error> {
-        let node = self.node().await?;
+        let began = Instant::now();
+        let node = match self.node().await {
+            // Whoever removes takes "gone" for success: that needs a list which is not older than the call.
+            Err(error) if error.is_vm_missing() && method == Method::DELETE => {
+                self.client.resolve(self.vmid, Some(began)).await?
+            }
+            node => node?,
+        };
         let sent = Instant::now();
         let result = self.call_on(class, &method, &node, &path, &params).await;
         match result {
@@ -243,12 +278,61 @@ impl Vm {
         params: &Params,
     ) -> Result<(T, Place), Error> {
         let route = path(Route::vm(method.clone(), node, self.vmid));
-        let result = self.client.transport().call(class, &route, params).await;
-        if matches!(result, Err(Error::NodeUnreachable { .. })) {
-            self.client.nodes().doubt();
-        }
-        let (answer, endpoint) = result?;
+        let (answer, endpoint) = self.client.send(class, &route, params).await?;
         let node = node.clone();
         Ok((answer.data, Place { node, endpoint }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use url::Url;
+
+    use super::*;
+    use crate::cluster::{ApiToken, Trust};
+    use crate::observe::NoObserver;
+    use crate::secret::Secret;
+
+    /// An endpoint that can reach no node.
+    async fn cut_off() -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer =
+                    b"HTTP/1.1 595 No route to host\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+                // What it was asked does not matter; it comes in one piece.
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer).await;
+            }
+        });
+        format!("http://{address}").parse().unwrap()
+    }
+
+    async fn nowhere() -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_vm_is_looked_up_anew_soon_after_any_attempt_found_its_node_unreachable() {
+        let endpoints = vec![cut_off().await, nowhere().await];
+        let token = ApiToken::new("panel@pve!test", Secret::new("aa-bb")).unwrap();
+        let config = ClusterConfig::new("prod", endpoints, token, Trust::PlainHttpForTests);
+        let client = Client::new(config, Arc::new(NoObserver)).unwrap();
+        let (vmid, node) = (VmId::new(100).unwrap(), NodeName::new("pve2").unwrap());
+        let asked = Instant::now();
+        client.nodes().renew([(vmid, node.clone())].into_iter(), asked);
+        let later = asked + Duration::from_secs(6);
+        assert_eq!(client.nodes().look(vmid, None, later), Look::On(node));
+        let error = client.vm(vmid).status().await.unwrap_err();
+        assert!(matches!(error, Error::NodeUnreachable { .. }), "{error}");
+        assert_eq!(client.nodes().look(vmid, None, later), Look::Stale);
     }
 }

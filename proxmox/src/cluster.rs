@@ -17,7 +17,11 @@ pub struct ClusterConfig {
     /// A name for logs and errors.
     pub name: String,
     /// The API of one or more nodes, such as `https://pve1.example:8006`. The port is used as written
-    /// (443 without one). Order is preference; the others serve when the first does not answer.
+    /// (443 without one). Order is preference: the others serve when the first does not answer or has no turn free, and
+    /// after a minute the first is tried again.
+    ///
+    /// Each must be one host. Behind a load balancer a console would be opened on one host and connected on another,
+    /// and none could be passed over.
     pub endpoints: Vec<Url>,
     /// Who the panel is.
     pub token: ApiToken,
@@ -130,6 +134,9 @@ pub enum Trust {
     CaPem(Vec<u8>),
     /// Exactly these certificates. Every node has its own, so list one for each endpoint. Name and dates
     /// are not looked at: the fingerprint stands for the one certificate that was seen by a person.
+    ///
+    /// Each is good for every endpoint. The nodes of a cluster share all secrets, its authority's key among them, so
+    /// one node that is in wrong hands could show any certificate anyway. Do not list that of another host.
     Fingerprints(Vec<Fingerprint>),
     /// The authorities that this machine's operating system trusts.
     SystemRoots,
@@ -250,9 +257,13 @@ impl ApiToken {
 }
 
 /// How long to wait, by class of call.
+///
+/// The time is for one call with everything that belongs to it: half of it at most for waiting for turns, and what is
+/// left, a third at least, for the last answer. Only the list that tells where VMs are has a time of its own when a call
+/// has to ask for it first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For TCP and TLS to come about.
+    /// For TCP and TLS to come about, with each endpoint that is tried.
     pub connect: Duration,
     /// For a read. An endpoint itself waits up to 30 s for another node and then says so with 596, which
     /// tells more than a time-out of ours: keep it above. One dead storage can hold reads as long.
@@ -274,13 +285,15 @@ impl Default for Timeouts {
 /// How much at once, and how large.
 ///
 /// `pveproxy` and `pvedaemon` have three workers each: many requests at once only queue there, in front of
-/// the administrator's own.
+/// the administrator's own. What an endpoint passes on to other nodes holds none of its workers, so it takes more than a
+/// node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests about one node under way at once. Below `per_endpoint`, so that a node that hangs cannot
-    /// hold up the calls about all others.
+    /// Requests about one node under way at once.
     pub per_node: usize,
-    /// Requests to one endpoint under way at once.
+    /// Requests to one endpoint under way at once. One in four is for calls that no node has to answer, such as the list
+    /// that tells where VMs are. As long as nodes that hang hold fewer than the other three, the calls about all other
+    /// nodes go on: with the defaults two nodes for each endpoint.
     pub per_endpoint: usize,
     /// The largest answer that is read, bytes.
     pub max_body: usize,
@@ -290,7 +303,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             per_node: 4,
-            per_endpoint: 8,
+            per_endpoint: 16,
             max_body: 8 * 1024 * 1024,
         }
     }

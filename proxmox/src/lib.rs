@@ -68,9 +68,11 @@
 //! several shapes.
 //!
 //! # Rules
-//! - A **read** is repeated when it fails in a way that passes by itself, at the next endpoint first.
-//! - A **write** is sent once. Only if no connection came about is the next endpoint tried. When it fails,
-//!   [`Error::may_have_happened`] tells whether it may have been done.
+//! - A **read** is repeated when it fails in a way that passes by itself, at the next endpoint first; questions to the
+//!   guest agent only when there was no answer.
+//! - A **write** is sent once. Only if no connection came about, to the endpoint or from there to the node, is the next
+//!   endpoint tried. When it fails, [`Error::may_have_happened`] tells whether it may have been done.
+//! - A call ends with its time-out, waiting and other attempts included, with the error that says most.
 //! - An answer of a task's id ([`Upid`]) only means that the task began. [`Client::task_end`] tells how it went.
 //! - Whatever PVE sends is taken for hostile: sizes, types and texts are checked before they are used.
 //! - PVE's texts are for the provider, not for customers. Secrets that were sent are cut out of them. Of an answer that

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use crate::error::Target;
+use crate::error::{Effect, Target};
 use crate::id::{FirewallName, NodeName, SetMember, SnapshotName, StorageId, VmId, VolumeId};
 use crate::secret::Secret;
 use crate::upid::Upid;
@@ -163,6 +163,11 @@ impl Route {
             snapshot: self.snapshot.clone(),
             storage: self.storage.clone(),
             volume: self.volume.clone(),
+            effect: if self.method == Method::GET {
+                Effect::None
+            } else {
+                Effect::Whole
+            },
         })
     }
 }

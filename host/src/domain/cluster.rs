@@ -14,7 +14,7 @@ use super::secret_ref::StoredSecret;
 pub struct Cluster {
     /// Its id in the provider's file.
     pub id: ClusterId,
-    /// Base URLs of its nodes' APIs, `https://HOST:8006`, tried in this order.
+    /// Base URLs of its nodes' APIs, `https://HOST:8006`, tried in this order. Each is one host, no load balancer.
     pub endpoints: Vec<Url>,
     /// The API token's name, `USER@REALM!TOKENID`.
     pub token_id: TokenId,
@@ -38,7 +38,7 @@ pub struct ClusterTuning {
     pub write_timeout_secs: u32,
     /// Calls about one node under way at once, 1 to 64. A node has three workers by default.
     pub per_node: u32,
-    /// Calls to one endpoint under way at once, 1 to 256.
+    /// Calls to one endpoint under way at once, 1 to 256. One in four is for calls that no node has to answer.
     pub per_endpoint: u32,
 }
 
@@ -49,7 +49,7 @@ impl Default for ClusterTuning {
             read_timeout_secs: 35,
             write_timeout_secs: 60,
             per_node: 4,
-            per_endpoint: 8,
+            per_endpoint: 16,
         }
     }
 }

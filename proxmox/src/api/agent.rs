@@ -187,15 +187,16 @@ impl InterfaceEntry {
 }
 
 impl Vm {
-    /// `POST agent/ping`: whether the guest agent answers. Takes up to 5 s when it does not.
+    /// `POST agent/ping`: whether the guest agent answers. PVE waits some seconds for one that does not, and a worker
+    /// of the node with it.
     ///
-    /// Changes nothing and is therefore repeated like a read, although it is a POST.
+    /// As all questions to the agent it is not asked again after an answer, but at another endpoint when there was none.
     ///
     /// # Errors
     /// A stopped VM is [`Reason::NotRunning`]; a missing right and faults of the way are errors too.
     pub async fn agent_ping(&self) -> Result<AgentState, Error> {
         let ping = self.call::<IgnoredAny>(
-            Class::Read,
+            Class::Probe,
             Method::POST,
             |vm| vm.word("/agent/ping"),
             Params::new(),
@@ -316,7 +317,7 @@ impl Vm {
     }
 
     async fn ask<T: DeserializeOwned>(&self, path: &'static str) -> Result<T, Error> {
-        self.wrapped(Class::Read, Method::GET, path, Params::new()).await
+        self.wrapped(Class::Probe, Method::GET, path, Params::new()).await
     }
 
     async fn tell<T: DeserializeOwned>(&self, path: &'static str, params: Params) -> Result<T, Error> {

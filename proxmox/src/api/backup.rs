@@ -263,22 +263,17 @@ impl Vm {
         {
             return Ok(upid);
         }
-        Err(Error::Refused {
+        Err(Error::Declined {
             target: self.vzdump_route(&elsewhere, new).target(self.client().name()),
             reason: Reason::VmNotFound,
-            status: 200,
-            text: "OK".to_owned(),
+            why: "the node began no backup, so it does not have the VM, but the cluster says it does",
         })
     }
 
     async fn vzdump(&self, node: &NodeName, new: &NewBackup) -> Result<Begun, Error> {
         let params = new.params().set("vmid", self.vmid());
         let route = self.vzdump_route(node, new);
-        let result = self.client().call(Class::Write, &route, &params).await;
-        if matches!(result, Err(Error::NodeUnreachable { .. })) {
-            self.client().nodes().doubt();
-        }
-        Ok(result?.data)
+        Ok(self.client().call(Class::Write, &route, &params).await?.data)
     }
 
     fn vzdump_route(&self, node: &NodeName, new: &NewBackup) -> Route {

@@ -4,6 +4,8 @@
 //! `/vms/{vmid}` go with the removed VM: where a VM shall keep its number, replace its disks instead
 //! ([`Disk::import`](crate::property::Disk::import) with [`Vm::update_config_task`]).
 
+use std::time::Instant;
+
 use http::Method;
 
 use crate::client::{Client, Vm};
@@ -128,7 +130,7 @@ impl Vm {
             .await?;
         // A list of a moment ago does not have the copy. Should it be elsewhere after all, the first call tells.
         let node = options.target.as_ref().unwrap_or(upid.node());
-        self.client().nodes().note(options.newid, node);
+        self.client().nodes().note(options.newid, node, Instant::now());
         Ok(upid)
     }
 

@@ -168,6 +168,11 @@ impl ConfigUpdate {
         !self.delete.is_empty() || !self.revert.is_empty() || self.digest.is_some()
     }
 
+    /// Whether it changes more than one key. PVE writes the config after each of them.
+    fn has_parts(&self) -> bool {
+        self.set.len() + self.secrets.len() + self.delete.len() + self.revert.len() > 1
+    }
+
     /// The keys that it sets.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.set.keys().chain(self.secrets.keys()).map(String::as_str)
@@ -243,14 +248,27 @@ impl Vm {
     ///
     /// What cannot be changed while the VM runs is left pending until it is started anew.
     ///
+    /// PVE changes one key after the other, those to be taken out first. When one fails, those before it stay
+    /// changed, and nothing tells which.
+    ///
     /// # Errors
-    /// A hotplug that fails is [`Error::Parameters`], and other keys of the same change may have been saved:
-    /// [`Error::may_have_happened`] says so. [`Reason::Locked`](crate::Reason::Locked),
-    /// [`Reason::DigestMismatch`](crate::Reason::DigestMismatch) and
-    /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) changed nothing.
+    /// Rights, parameters, [`Reason::Locked`](crate::Reason::Locked),
+    /// [`Reason::DigestMismatch`](crate::Reason::DigestMismatch) and a
+    /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) of the config come before all keys: nothing is changed then.
+    /// After any other refusal of a change of several keys some may be saved, also after a `LockTimeout` of a storage
+    /// and a change that is written but cannot be made ([`Error::Parameters`], as when hotplug fails):
+    /// [`Error::may_have_happened`] says so.
     pub async fn update_config(&self, update: &ConfigUpdate) -> Result<(), Error> {
-        self.change(Method::PUT, |vm| vm.word("/config"), update.params())
-            .await
+        let changed = self
+            .change(Method::PUT, |vm| vm.word("/config"), update.params())
+            .await;
+        changed.map_err(|error| {
+            if update.has_parts() {
+                error.in_parts()
+            } else {
+                error
+            }
+        })
     }
 
     /// `POST config`: as [`Vm::update_config`], in a task. For changes that make or copy disks, which take long.
@@ -262,7 +280,8 @@ impl Vm {
     /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) while others make volumes on the storage.
     ///
     /// # Errors
-    /// [`Reason::Locked`](crate::Reason::Locked) and wrong keys or values at once, as [`Vm::update_config`].
+    /// [`Reason::Locked`](crate::Reason::Locked) and wrong keys or values at once, before anything is changed. A task
+    /// that fails may have changed some keys of several.
     pub async fn update_config_task(&self, update: &ConfigUpdate) -> Result<Option<Upid>, Error> {
         self.call(
             Class::Write,

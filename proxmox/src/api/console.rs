@@ -116,6 +116,7 @@ impl VncProxy {
     /// # Errors
     /// - [`Error::Unauthorized`]: the ticket is older than 40 s, or was given to another token. Ask for a new one.
     /// - [`Error::Transport`]: nothing waits at the port any more; it does so for ten seconds.
+    /// - [`Error::Timeout`] or [`Error::Busy`] after eight seconds at most: the port would not wait longer.
     /// - Else as any call. None is repeated.
     pub async fn connect(self) -> Result<ConsoleSocket, Error> {
         let route = Route::vm(Method::GET, &self.place.node, self.vmid).word("/vncwebsocket");
@@ -123,7 +124,7 @@ impl VncProxy {
             .set("port", self.port)
             .secret("vncticket", &self.ticket);
         let transport = self.client.transport();
-        let stream = transport.upgrade(self.place.endpoint, &route, &params).await?;
+        let stream = transport.upgrade(&self.place.endpoint, &route, &params).await?;
         Ok(ConsoleSocket::over(stream).await)
     }
 }

@@ -149,16 +149,12 @@ impl Client {
     pub async fn restore_new(&self, node: &NodeName, vmid: VmId, restore: &Restore) -> Result<Upid, Error> {
         let route = restore.route(node, vmid);
         let upid = self.send_restore(&route, &restore.params(vmid)).await?;
-        self.nodes().note(vmid, node);
+        self.nodes().note(vmid, node, Instant::now());
         Ok(upid)
     }
 
     async fn send_restore(&self, route: &Route, params: &Params) -> Result<Upid, Error> {
-        let result = self.call(Class::Write, route, params).await;
-        if matches!(result, Err(Error::NodeUnreachable { .. })) {
-            self.nodes().doubt();
-        }
-        Ok(result?.data)
+        Ok(self.call(Class::Write, route, params).await?.data)
     }
 }
 

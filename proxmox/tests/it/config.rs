@@ -225,3 +225,55 @@ async fn a_password_that_is_set_like_any_other_key_is_kept_as_a_secret_and_a_key
         "PUT /qemu/100/config ciuser=debian&cipassword=hunter2"
     );
 }
+
+fn two_keys() -> ConfigUpdate {
+    let update = ConfigUpdate::new().set_secret("cipassword", Secret::new("hunter2hunter2"));
+    update.unwrap().set("scsi1", "local-lvm:32").unwrap()
+}
+
+#[tokio::test]
+async fn of_several_keys_some_may_be_changed_when_a_later_one_is_refused() {
+    let full = "lvcreate 'pve/vm-100-disk-1' error: Volume group \"pve\" has insufficient free space";
+    let storage = "cfs-lock 'storage-local-lvm' error: got lock request timeout";
+    for text in [full, storage, "some sentence of a later version"] {
+        let (_server, vm) = serving(fail(500, text)).await;
+        let error = vm.update_config(&two_keys()).await.unwrap_err();
+        assert!(error.may_have_happened(), "{error}");
+        // One key alone is changed or not, and a task has not begun yet.
+        let update = ConfigUpdate::new().set("scsi1", "local-lvm:32").unwrap();
+        assert!(!vm.update_config(&update).await.unwrap_err().may_have_happened());
+        assert!(
+            !vm.update_config_task(&two_keys())
+                .await
+                .unwrap_err()
+                .may_have_happened()
+        );
+        let update = ConfigUpdate::new()
+            .delete("net1")
+            .unwrap()
+            .delete("net2")
+            .unwrap();
+        assert!(vm.update_config(&update).await.unwrap_err().may_have_happened());
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_before_the_first_key_changed_none() {
+    let wrong =
+        r#"{"errors":{"scsi1":"unable to parse drive options"},"message":"Parameter verification failed."}"#;
+    for reply in [
+        fail(500, "VM is locked (backup)"),
+        fail(500, "checksum mismatch (file change by other user?)"),
+        fail(
+            500,
+            "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout",
+        ),
+        fail(403, "Permission check failed (/vms/100, VM.Config.Disk)"),
+        Reply::Send(400, "Parameter verification failed.".to_owned(), wrong.to_owned()),
+        bare(595, "No route to host"),
+    ] {
+        let (_server, vm) = serving(reply).await;
+        let error = vm.update_config(&two_keys()).await.unwrap_err();
+        assert!(!error.may_have_happened(), "{error}");
+    }
+}

@@ -121,3 +121,15 @@ async fn a_connection_that_is_cut_is_not_tried_again() {
         .count();
     assert_eq!(asked, 1);
 }
+
+#[tokio::test]
+async fn a_connection_is_not_waited_for_longer_than_the_port_waits() {
+    let server = server(|_| Reply::Hang).await;
+    let proxy = server.client().vm(vmid()).vnc_proxy().await.unwrap();
+    // The time-outs of this client are 20 s.
+    let error = proxy.connect().await.unwrap_err();
+    let Error::Timeout { after, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert!(after <= std::time::Duration::from_secs(8), "{after:?}");
+}

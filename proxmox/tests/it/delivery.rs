@@ -1,23 +1,11 @@
-//! What is repeated and what never is, where a VM is looked for, and that no call takes another's turn.
+//! What is repeated and what never is, at which endpoint, and which error is told in the end.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use http::Method;
-use portico_proxmox::{
-    Client, ClusterConfig, ConfigUpdate, Error, NoObserver, NodeName, Observer, Outcome, Reason, TaskFilter,
-    Trust,
-};
-use tokio::sync::Semaphore;
+use portico_proxmox::{Client, ClusterConfig, Error, NoObserver, Reason, Trust};
 
 use crate::support::*;
-
-const EMPTY_LIST: &str = r#"{"data":[]}"#;
-const NOT_HERE: &str = "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist";
-
-// ---- repeating and failing over
 
 #[tokio::test]
 async fn a_read_goes_to_the_next_endpoint_when_the_first_is_dead_and_stays_there() {
@@ -81,7 +69,6 @@ async fn a_write_is_sent_once_whatever_becomes_of_the_answer() {
         (Reply::Raw(half), true),
         (bare(596, "Connection timed out"), true),
         (bare(599, "Too many redirections"), true),
-        (bare(595, "No route to host"), false),
         (ok(r#"{"data":"OK"}"#), true),
         (ok("<html>"), true),
         (fail(500, "can't lock file '/var/lock/x' - got timeout"), false),
@@ -151,284 +138,126 @@ async fn plain_http_is_spoken_only_when_asked_for_and_to_this_machine() {
     client(config(Trust::PlainHttpForTests)).version().await.unwrap();
 }
 
-// ---- where a VM is
+fn posts(server: &Server) -> usize {
+    let lines = server.lines();
+    lines.iter().filter(|line| line.starts_with("POST")).count()
+}
 
 #[tokio::test]
-async fn a_vm_that_moved_is_found_again_and_the_write_is_made_there_once() {
-    let asked = AtomicUsize::new(0);
-    let server = Server::start(move |request| {
-        if request.line.contains("resources") {
-            return ok(if asked.fetch_add(1, Ordering::SeqCst) == 0 {
-                ON_PVE1
-            } else {
-                ON_PVE2
-            });
-        }
-        if request.line.contains("/nodes/pve2/") {
-            ok(&task_answer())
-        } else {
-            fail(500, NOT_HERE)
-        }
-    })
+async fn a_write_that_an_endpoint_could_not_pass_on_goes_to_the_next_one_which_is_first_for_that_node() {
+    let first = Server::routed(vec![
+        ("GET", ok(ON_PVE1)),
+        ("/nodes/pve1/", bare(595, "No route to host")),
+    ])
     .await;
-    let vm = server.client().vm(vmid());
-    vm.shutdown(None, false).await.unwrap();
-    vm.start().await.unwrap();
-    assert_eq!(
-        server.lines(),
-        [
-            "GET /api2/json/cluster/resources?type=vm",
-            "POST /api2/json/nodes/pve1/qemu/100/status/shutdown",
-            "GET /api2/json/cluster/resources?type=vm",
-            "POST /api2/json/nodes/pve2/qemu/100/status/shutdown",
-            "POST /api2/json/nodes/pve2/qemu/100/status/start",
-        ]
-    );
+    let second = Server::routed(vec![("/nodes/pve1/", ok(&task_answer()))]).await;
+    let client = client(config(&[&first, &second]));
+    client.vm(vmid()).start().await.unwrap();
+    client.vm(vmid()).stop(false).await.unwrap();
+    assert_eq!((posts(&first), posts(&second)), (1, 2));
+    // For all that this node has not to answer, the first is as good as before.
+    client.vm_resources().await.unwrap();
+    assert_eq!(second.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn when_list_and_node_disagree_the_call_is_not_made_again() {
-    let server = Server::routed(vec![("resources", ok(ON_PVE1)), ("", fail(500, NOT_HERE))]).await;
-    let error = server.client().vm(vmid()).start().await.unwrap_err();
-    assert_eq!(error.reason(), Some(&Reason::VmNotFound));
-    assert_eq!(
-        server
-            .lines()
-            .iter()
-            .filter(|line| line.starts_with("POST"))
-            .count(),
-        1
-    );
-}
-
-#[tokio::test]
-async fn a_vm_is_not_taken_for_missing_when_the_source_of_its_disk_is() {
-    let text = "Configuration file 'nodes/pve1/qemu-server/9000.conf' does not exist";
-    let server = Server::routed(vec![("resources", ok(ON_PVE1)), ("", fail(500, text))]).await;
-    let update = ConfigUpdate::new().set("scsi1", "a:0,import-from=b:base-9000-disk-0");
-    let vm = server.client().vm(vmid());
-    let error = vm.update_config(&update.unwrap()).await.unwrap_err();
-    assert!(!error.is_vm_missing(), "{error:?}");
-    assert_eq!(server.requests().len(), 2, "the list and the change");
-}
-
-#[tokio::test]
-async fn a_vm_on_no_node_is_unknown() {
-    let server = Server::start(|_| ok(r#"{"data":[]}"#)).await;
-    let error = server.client().vm(vmid()).status().await.unwrap_err();
+async fn a_write_that_no_endpoint_could_pass_on_did_not_happen() {
+    let dead = || Server::routed(vec![("GET", ok(ON_PVE1)), ("", bare(595, "No route to host"))]);
+    let (first, second) = (dead().await, dead().await);
+    let vm = client(config(&[&first, &second])).vm(vmid());
+    let error = vm.start().await.unwrap_err();
     assert!(
-        matches!(error, Error::VmUnknown { .. }) && error.is_vm_missing(),
-        "{error:?}"
+        matches!(error, Error::NodeUnreachable { code: 595, .. }),
+        "{error}"
     );
-    assert_eq!(error.target().vmid, Some(vmid()));
+    assert!(!error.may_have_happened());
+    assert_eq!((posts(&first), posts(&second)), (1, 1));
 }
 
 #[tokio::test]
-async fn many_calls_at_once_ask_for_the_list_once() {
-    let server = Server::start(|_| ok(ON_PVE1)).await;
-    let client = server.client();
-    let calls = (0..50).map(|_| {
-        let client = client.clone();
-        tokio::spawn(async move { client.node_of(vmid()).await.unwrap() })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        assert_eq!(call.await.unwrap().as_str(), "pve1");
-    }
-    assert_eq!(server.requests().len(), 1);
+async fn that_a_write_may_have_happened_is_told_whatever_came_before() {
+    let first = Server::routed(vec![("GET", ok(ON_PVE1)), ("", bare(595, "No route to host"))]).await;
+    let second = Server::start(|_| Reply::Cut).await;
+    let error = client(config(&[&first, &second]))
+        .vm(vmid())
+        .start()
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Transport { .. }) && error.may_have_happened(),
+        "{error}"
+    );
 }
 
 #[tokio::test]
-async fn calls_that_wait_for_a_list_that_is_not_to_be_had_give_up_together() {
-    let server = Server::start(|_| Reply::Hang).await;
-    let mut config = config(&[&server]);
-    config.timeouts.read = Duration::from_millis(200);
-    let client = client(config);
-    let calls = (0..30).map(|_| {
-        let client = client.clone();
-        tokio::spawn(async move { client.node_of(vmid()).await.unwrap_err() })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        let error = call.await.unwrap();
-        assert!(
-            matches!(error, Error::Timeout { .. } | Error::Busy { .. }),
-            "{error:?}"
-        );
-    }
-    let asked = server.requests().len();
-    assert!(asked < 10, "asked {asked} times, one after the other");
-}
-
-#[tokio::test]
-async fn a_task_that_failed_for_want_of_the_vm_lets_its_node_be_looked_up_anew() {
+async fn that_a_node_is_unreachable_is_told_although_the_last_endpoint_is_dead() {
     let server = Server::routed(vec![
         ("resources", ok(ON_PVE1)),
+        ("", bare(595, "No route to host")),
+    ])
+    .await;
+    let mut config = config(&[&server]);
+    config.endpoints.push(dead_endpoint().await);
+    let error = client(config).vm(vmid()).status().await.unwrap_err();
+    assert!(
+        matches!(error, Error::NodeUnreachable { code: 595, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_pve_answered_is_told_and_not_that_another_endpoint_is_not_trusted() {
+    let stranger = Server::start(|_| ok(VERSION)).await;
+    for (answer, check) in [
+        (bare(596, "Connection timed out"), None),
         (
-            "",
-            ok(&serde_json::json!({"data": {"status": "stopped", "exitstatus": NOT_HERE}}).to_string()),
+            fail(500, "can't lock file '/var/lock/x' - got timeout"),
+            Some(Reason::LockTimeout),
         ),
-    ])
-    .await;
-    let client = server.client();
-    client.node_of(vmid()).await.unwrap();
-    client.task_status(&upid()).await.unwrap();
-    client.node_of(vmid()).await.unwrap();
-    let asked = server.requests();
-    let lists = asked.iter().filter(|request| request.line.contains("resources"));
-    assert_eq!(
-        lists.count(),
-        2,
-        "not taken from the old list, and not taken for gone"
-    );
+    ] {
+        let server = Server::start(move |_| answer.clone()).await;
+        let mut config = config(&[&server, &stranger]);
+        config.trust = Trust::Fingerprints(vec![server.fingerprint]);
+        let error = client(config).version().await.unwrap_err();
+        assert!(error.is_transient_read(), "{error}");
+        assert_eq!(error.reason(), check.as_ref(), "{error}");
+    }
+    assert!(stranger.requests().is_empty());
 }
 
-// ---- turns and time
-
-struct Recorder(Mutex<Vec<(Method, String, Outcome)>>);
-
-impl Observer for Recorder {
-    fn request(&self, method: &Method, route: &str, outcome: Outcome, _: Duration) {
-        self.0
-            .lock()
-            .unwrap()
-            .push((method.clone(), route.to_owned(), outcome));
+#[tokio::test]
+async fn a_question_to_the_agent_is_not_repeated_after_an_answer() {
+    let slow = "VM 100 qga command 'guest-ping' failed - got timeout";
+    for bad in [
+        fail(500, slow),
+        bare(596, "Connection timed out"),
+        fail(500, "QEMU guest agent is not running"),
+    ] {
+        let first = Server::routed(vec![("resources", ok(ON_PVE1)), ("", bad.clone())]).await;
+        let second = Server::start(|_| ok(r#"{"data":{"result":{}}}"#)).await;
+        let vm = client(config(&[&first, &second])).vm(vmid());
+        let _ = vm.agent_ping().await;
+        let error = vm.agent_host_name().await.unwrap_err();
+        assert!(!error.may_have_happened(), "{error}");
+        let asked = first
+            .lines()
+            .iter()
+            .filter(|line| line.contains("/agent/"))
+            .count();
+        assert_eq!((asked, second.requests().len()), (2, 0), "{bad:?}");
     }
 }
 
-fn observed(config: ClusterConfig) -> (Client, Arc<Recorder>) {
-    let recorder = Arc::new(Recorder(Mutex::new(Vec::new())));
-    (
-        Client::new(config, Arc::clone(&recorder) as Arc<dyn Observer>).unwrap(),
-        recorder,
-    )
-}
-
 #[tokio::test]
-async fn every_request_is_observed_by_its_template_with_its_outcome() {
-    let server = Server::routed(vec![
-        ("version", ok(VERSION)),
-        ("", fail(403, "Permission check failed")),
-    ])
-    .await;
-    let (client, recorder) = observed(config(&[&server]));
-    client.version().await.unwrap();
-    client.task_status(&upid()).await.unwrap_err();
-    assert_eq!(
-        *recorder.0.lock().unwrap(),
-        [
-            (Method::GET, "/version".to_owned(), Outcome::Ok),
-            (
-                Method::GET,
-                "/nodes/{node}/tasks/{upid}/status".to_owned(),
-                Outcome::Refused(403)
-            ),
-        ]
-    );
-}
-
-#[tokio::test]
-async fn no_answer_in_time_is_a_timeout_and_a_write_may_have_happened() {
-    let server = Server::start(|_| Reply::Hang).await;
-    let mut config = config(&[&server]);
-    config.timeouts.write = Duration::from_millis(50);
-    let (client, recorder) = observed(config);
-    let error = client.stop_task(&upid()).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Timeout { .. }) && error.may_have_happened(),
-        "{error:?}"
-    );
-    assert_eq!(recorder.0.lock().unwrap()[0].2, Outcome::Timeout);
-}
-
-#[tokio::test]
-async fn a_dropped_call_is_observed_and_frees_its_turn() {
-    let server = Server::routed(vec![("version", ok(VERSION)), ("", Reply::Hang)]).await;
-    let mut config = config(&[&server]);
-    (config.limits.per_node, config.limits.per_endpoint) = (1, 1);
-    let (client, recorder) = observed(config);
-    let call = tokio::spawn({
-        let client = client.clone();
-        async move { client.stop_task(&upid()).await }
-    });
-    until("the request to arrive", || !server.requests().is_empty()).await;
-    call.abort();
-    client.version().await.unwrap();
-    assert_eq!(recorder.0.lock().unwrap()[0].2, Outcome::Dropped);
-}
-
-#[tokio::test]
-async fn no_more_calls_than_allowed_are_under_way_for_one_node() {
-    let gate = Arc::new(Semaphore::new(0));
-    let at_gate = Arc::clone(&gate);
-    let server = Server::start(move |_| Reply::Gate(Arc::clone(&at_gate), r#"{"data":[]}"#.to_owned())).await;
-    let mut config = config(&[&server]);
-    (config.limits.per_node, config.limits.per_endpoint) = (2, 8);
-    let client = client(config);
-    let calls: Vec<_> = (0..6)
-        .map(|_| {
-            let client = client.clone();
-            let node = NodeName::new("pve1").unwrap();
-            tokio::spawn(async move { client.tasks(&node, &TaskFilter::default()).await })
-        })
-        .collect();
-    until("two requests at the gate", || server.waiting() == 2).await;
-    gate.add_permits(6);
-    for call in calls {
-        call.await.unwrap().unwrap();
+async fn a_question_to_the_agent_that_got_no_answer_is_asked_at_the_next_endpoint() {
+    for bad in [Reply::Cut, bare(595, "No route to host")] {
+        let first = Server::routed(vec![("resources", ok(ON_PVE1)), ("", bad)]).await;
+        let second = Server::start(|_| ok(r#"{"data":{"result":{}}}"#)).await;
+        let vm = client(config(&[&first, &second])).vm(vmid());
+        assert_eq!(
+            vm.agent_ping().await.unwrap(),
+            portico_proxmox::AgentState::Answers
+        );
+        assert_eq!(second.requests().len(), 1);
     }
-    assert_eq!((server.most_waiting(), server.requests().len()), (2, 6));
-}
-
-#[tokio::test]
-async fn limits_may_be_as_large_as_a_number_can_be() {
-    let server = Server::start(|_| ok(EMPTY_LIST)).await;
-    let mut config = config(&[&server]);
-    config.limits.per_node = usize::MAX;
-    config.limits.per_endpoint = usize::MAX;
-    config.limits.max_body = usize::MAX;
-    config.timeouts.read = Duration::MAX;
-    let node = NodeName::new("pve1").unwrap();
-    let tasks = client(config).tasks(&node, &TaskFilter::default()).await;
-    assert_eq!(tasks.unwrap(), []);
-}
-
-#[tokio::test]
-async fn a_node_that_hangs_does_not_hold_up_the_others() {
-    let server = Server::routed(vec![("/pve1/", Reply::Hang), ("", ok(r#"{"data":[]}"#))]).await;
-    let mut config = config(&[&server]);
-    (config.limits.per_node, config.limits.per_endpoint) = (1, 2);
-    let client = client(config);
-    let hanging: Vec<_> = (0..5)
-        .map(|_| {
-            let client = client.clone();
-            let node = NodeName::new("pve1").unwrap();
-            tokio::spawn(async move { client.tasks(&node, &TaskFilter::default()).await })
-        })
-        .collect();
-    until("the hanging request", || !server.requests().is_empty()).await;
-    client
-        .tasks(&NodeName::new("pve2").unwrap(), &TaskFilter::default())
-        .await
-        .unwrap();
-    hanging.iter().for_each(tokio::task::JoinHandle::abort);
-}
-
-#[tokio::test]
-async fn whoever_waits_too_long_for_a_turn_is_told_that_nothing_was_sent() {
-    let server = Server::start(|_| Reply::Hang).await;
-    let mut config = config(&[&server]);
-    (config.limits.per_node, config.timeouts.write) = (1, Duration::from_millis(50));
-    let client = client(config);
-    let holder = tokio::spawn({
-        let client = client.clone();
-        let node = NodeName::new("pve1").unwrap();
-        async move { client.tasks(&node, &TaskFilter::default()).await }
-    });
-    until("the first request", || server.requests().len() == 1).await;
-    let error = client.stop_task(&upid()).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Busy { .. }) && !error.may_have_happened(),
-        "{error:?}"
-    );
-    assert_eq!(server.requests().len(), 1);
-    holder.abort();
 }

@@ -106,8 +106,10 @@ async fn a_rule_is_not_added_to_a_list_that_was_changed() {
         .add_firewall_rule(&draft(), RulePlace::Top, Some("d1"))
         .await
         .unwrap_err();
+    assert_eq!(error.reason(), Some(&Reason::DigestMismatch), "{error}");
+    assert_eq!(error.target().vmid, Some(vmid()));
     assert!(
-        matches!(&error, Error::Refused { reason: Reason::DigestMismatch, target, .. } if target.vmid == Some(vmid())),
+        !error.may_have_happened() && error.provider_text().is_none(),
         "{error}"
     );
     let target = error.target();
@@ -132,7 +134,9 @@ async fn another_rule_that_came_to_the_new_ones_place_is_not_switched_on() {
     ])
     .await;
     let added = vm.add_firewall_rule(&draft(), RulePlace::End, None).await;
-    assert_eq!(added.unwrap_err().reason(), Some(&Reason::DigestMismatch));
+    let error = added.unwrap_err();
+    assert_eq!(error.reason(), Some(&Reason::DigestMismatch));
+    assert!(error.may_have_happened(), "the new rule could not be removed");
     assert_eq!(
         calls(&server)[3..],
         [
@@ -168,6 +172,22 @@ async fn a_rule_that_cannot_be_moved_is_taken_away_again() {
         "{error}"
     );
     assert_eq!(calls(&server).last().unwrap(), "DELETE /rules/0?digest=d2");
+    assert!(!error.may_have_happened(), "it is gone");
+}
+
+#[tokio::test]
+async fn a_rule_that_was_made_and_stays_behind_has_happened() {
+    let refused = fail(403, "Permission check failed (/vms/100, VM.Audit)");
+    let changed = ok(&list("d2", &["z", "a b", "x"]));
+    for list_after in [refused, changed, ok("<html>")] {
+        let (server, vm) = scripted(vec![ok(&list("d1", &["x"])), ok(NULL), list_after]).await;
+        let error = vm
+            .add_firewall_rule(&draft(), RulePlace::End, Some("d1"))
+            .await
+            .unwrap_err();
+        assert!(error.may_have_happened(), "{error}");
+        assert_eq!(calls(&server), ["GET /rules", POSTED, "GET /rules"]);
+    }
 }
 
 #[tokio::test]

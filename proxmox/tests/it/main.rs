@@ -1,11 +1,11 @@
 //! The client against a small server on this machine, by its public face only.
 //!
-//! `wire` is about requests, trust and hostile answers, `delivery` about what is sent where and how often, `api`
-//! about each call, `config` about reading VM configs, `firewall` about rules and their order; `backups` about
-//! storages, backups and restores, `reinstall` about the calls of reinstallations, charts and the guest agent,
-//! `quirks` about what surprises clients of real clusters, `property` about texts that must come back byte for byte;
-//! `hostile` about answers that nobody would send; `task_end` about waiting for tasks; `console` about opening screens;
-//! `support` is the server.
+//! `wire` is about requests, trust and hostile answers, `delivery` about what is sent where and how often, `turns`
+//! about waiting and time, `whereabouts` about where VMs are looked for, `api` about each call, `config` about reading
+//! VM configs, `firewall` about rules and their order; `backups` about storages, backups and restores, `reinstall` about
+//! the calls of reinstallations, charts and the guest agent, `quirks` about what surprises clients of real clusters,
+//! `property` about texts that must come back byte for byte; `hostile` about answers that nobody would send; `task_end`
+//! about waiting for tasks; `console` about opening screens; `support` is the server.
 
 #[cfg(test)]
 mod api;
@@ -31,5 +31,9 @@ mod reinstall;
 mod support;
 #[cfg(test)]
 mod task_end;
+#[cfg(test)]
+mod turns;
+#[cfg(test)]
+mod whereabouts;
 #[cfg(test)]
 mod wire;

@@ -1,7 +1,6 @@
 //! A VM's rules, in the order in which they are tried.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
@@ -9,9 +8,8 @@ use serde_json::Value;
 
 use super::words::{FirewallDirection, FirewallLogLevel, FirewallPolicy, RuleComment, RuleText, level};
 use crate::client::Vm;
-use crate::error::Error;
+use crate::error::{Effect, Error};
 use crate::lenient;
-use crate::nodes::Look;
 use crate::route::{Params, Route};
 use crate::transport::Class;
 
@@ -279,7 +277,8 @@ impl Vm {
     ///
     /// # Errors
     /// [`Error::Parameters`] with PVE's text for each field. [`crate::Reason::DigestMismatch`] when `digest` is not
-    /// that of the list any more (nothing was done), or when somebody else changed the list in between.
+    /// that of the list any more (nothing was done), or when somebody else changed the list in between. When the new
+    /// rule stays behind, switched off, [`Error::may_have_happened`] is `true`: look for it before trying again.
     pub async fn add_firewall_rule(
         &self,
         draft: &RuleDraft,
@@ -302,16 +301,19 @@ impl Vm {
         if target == 0 {
             return Ok(());
         }
-        let made = self.firewall_rules().await?;
+        let stays = |error: Error| error.with_effect(Effect::Begun);
+        let made = self.firewall_rules().await.map_err(stays)?;
         if made.total != before.total + 1 {
-            return Err(self.changed_meanwhile());
+            return Err(stays(self.changed_meanwhile()));
         }
-        let outcome = self.bring(&made, target, draft.enabled).await;
-        if outcome.is_err() {
-            // The digest lets this hit the new rule or nothing. Should it fail too, the first error says more.
-            let _ = self.remove_firewall_rule(0, made.digest.as_deref()).await;
+        let Err(error) = self.bring(&made, target, draft.enabled).await else {
+            return Ok(());
+        };
+        // The digest lets this hit the new rule or nothing. Should it fail too, the first error says more.
+        match self.remove_firewall_rule(0, made.digest.as_deref()).await {
+            Ok(()) => Err(error),
+            Err(_) => Err(stays(error)),
         }
-        outcome
     }
 
     /// Moves the rule on the top to its place, then switches it on.
@@ -335,16 +337,12 @@ impl Vm {
     }
 
     fn changed_meanwhile(&self) -> Error {
-        let node = match self.client().nodes().look(self.vmid(), None, Instant::now()) {
-            Look::On(node) => Some(node),
-            Look::Nowhere | Look::Stale => None,
-        };
+        let node = self.client().nodes().known(self.vmid(), None);
         let route = rules(Route::vm_on(Method::POST, node.as_ref(), self.vmid()));
-        Error::Refused {
+        Error::Declined {
             target: route.target(self.client().name()),
             reason: crate::reason::Reason::DigestMismatch,
-            status: 500,
-            text: "the list of rules was changed by somebody else".to_owned(),
+            why: "somebody else changed the list of rules",
         }
     }
 

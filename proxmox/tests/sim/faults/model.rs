@@ -49,11 +49,22 @@ pub(super) fn model(wrong: Wrong, call: Call) -> Vec<End> {
     let takes_flock = matches!(call, Call::Update | Call::NewDisk | Call::Describe);
     let looks_at_lock = matches!(call, Call::Clone | Call::Destroy | Call::Restore | Call::Import);
     let firewall = matches!(call, Call::FirewallOptions | Call::Rule);
+    // What is not about a VM needs no list, unless it is the list.
+    let needs_list =
+        call == Call::Resources || call.endpoint().1.contains("{vmid}") || is_sent_to_a_node(call);
     match wrong {
+        Wrong::ListCut if needs_list => vec![End::Transport],
+        Wrong::ListStatus(code) if needs_list => vec![End::Unreachable(code)],
+        Wrong::ListTooSlow if needs_list => vec![End::Timeout],
         Wrong::TooSlow => vec![End::Timeout],
         // A read is made twice, at the other endpoint the second time.
         Wrong::CutBefore(times) | Wrong::CutAfter(times) if write || times > 1 => vec![End::Transport],
-        Wrong::Status(code, times) if write || times > 1 => vec![End::Unreachable(code)],
+        // The endpoint passed nothing on, so that the other one may be asked.
+        Wrong::Status(595, 1) => vec![End::Ok],
+        // The agent is not asked again after an answer.
+        Wrong::Status(code, times) if write || times > 1 || call == Call::Ping => {
+            vec![End::Unreachable(code)]
+        }
         Wrong::FlockHeld if takes_flock || call == Call::Restore => vec![End::LockTimeout],
         Wrong::Locked if takes_flock || looks_at_lock => vec![End::Locked],
         Wrong::CfsLockHeld if firewall => vec![End::LockTimeout],
@@ -68,6 +79,11 @@ pub(super) fn model(wrong: Wrong, call: Call) -> Vec<End> {
         Wrong::NodeOff if on_node && forwarded(call) => vec![End::Unreachable(595)],
         _ => vec![End::Ok],
     }
+}
+
+/// Whether it is about a VM although the path does not say so.
+fn is_sent_to_a_node(call: Call) -> bool {
+    matches!(call, Call::Backup | Call::Restore)
 }
 
 /// Whether the host that is asked passes the call on to the VM's node: it answers by itself what is in files of the

@@ -33,9 +33,23 @@ pub(super) enum Wrong {
     StorageSlow,
     TaskWarns,
     ApiDown,
+    /// The list that tells where VMs are, and nothing else.
+    ListCut,
+    ListStatus(u16),
+    ListTooSlow,
 }
 
-pub(super) const WRONGS: [Wrong; 32] = [
+/// The call for the list that tells where VMs are.
+pub(super) const LIST: (&str, &str) = ("GET", "/cluster/resources");
+
+impl Wrong {
+    /// Whether it only is about the list that tells where VMs are.
+    pub(super) fn is_of_the_list(self) -> bool {
+        matches!(self, Self::ListCut | Self::ListStatus(_) | Self::ListTooSlow)
+    }
+}
+
+pub(super) const WRONGS: [Wrong; 35] = [
     Wrong::Nothing,
     Wrong::Slow,
     Wrong::TooSlow,
@@ -68,12 +82,19 @@ pub(super) const WRONGS: [Wrong; 32] = [
     Wrong::StorageSlow,
     Wrong::TaskWarns,
     Wrong::ApiDown,
+    Wrong::ListCut,
+    Wrong::ListStatus(596),
+    Wrong::ListTooSlow,
 ];
 
 impl Field {
     /// Makes one thing go wrong.
     pub(super) fn spoil(&self, wrong: Wrong, call: Call) {
-        let (method, path) = call.endpoint();
+        let (method, path) = if wrong.is_of_the_list() {
+            LIST
+        } else {
+            call.endpoint()
+        };
         let (method, path) = (Some(method.to_owned()), Some(path.to_owned()));
         let vmid = call.vmid();
         let cut = |moment, times| Fault::Cut {
@@ -87,21 +108,24 @@ impl Field {
             milliseconds,
             path: path.clone(),
         };
+        let status = |status, times| Fault::Status {
+            node: None,
+            method: method.clone(),
+            path: path.clone(),
+            status,
+            reason: None,
+            times: Some(times),
+        };
         let task = call.task().unwrap_or("none").to_owned();
         match wrong {
             Wrong::Nothing => {}
             Wrong::Slow => self.control.inject(latency(20)),
-            Wrong::TooSlow => self.control.inject(latency(1500)),
+            Wrong::TooSlow | Wrong::ListTooSlow => self.control.inject(latency(1500)),
+            Wrong::ListCut => self.control.inject(cut(Moment::BeforeEffect, 9)),
             Wrong::CutBefore(times) => self.control.inject(cut(Moment::BeforeEffect, times)),
             Wrong::CutAfter(times) => self.control.inject(cut(Moment::AfterEffect, times)),
-            Wrong::Status(status, times) => self.control.inject(Fault::Status {
-                node: None,
-                method: method.clone(),
-                path: path.clone(),
-                status,
-                reason: None,
-                times: Some(times),
-            }),
+            Wrong::Status(code, times) => self.control.inject(status(code, times)),
+            Wrong::ListStatus(code) => self.control.inject(status(code, 9)),
             Wrong::FlockHeld => self.act(Action::HoldFlock { vmid, held: true }),
             Wrong::Locked => self.control.set_lock(vmid, Some("backup")).unwrap(),
             Wrong::TokenRevoked => self.act(Action::SetTokenRevoked {

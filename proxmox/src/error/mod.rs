@@ -3,66 +3,26 @@
 //! PVE's own words are kept for the provider ([`Error::provider_text`]); they name nodes and storages and
 //! are not meant for a customer. Secrets that were sent are cut out of them.
 
+mod target;
+
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::id::{NodeName, SnapshotName, StorageId, VmId, VolumeId};
+pub(crate) use self::target::Effect;
+pub use self::target::Target;
+use crate::id::VmId;
 use crate::reason::Reason;
-use crate::upid::Upid;
-
-/// What a failed call was about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The configured name of the cluster.
-    pub cluster: String,
-    /// Method and route template, such as `GET /nodes/{node}/qemu/{vmid}/config`.
-    pub call: String,
-    /// The node that was addressed.
-    pub node: Option<NodeName>,
-    /// The VM that was addressed.
-    pub vmid: Option<VmId>,
-    /// The task that was asked about.
-    pub upid: Option<Upid>,
-    /// The snapshot that was addressed.
-    pub snapshot: Option<SnapshotName>,
-    /// The storage that was addressed.
-    pub storage: Option<StorageId>,
-    /// The volume that was addressed.
-    pub volume: Option<VolumeId>,
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` on cluster `{}`", self.call, self.cluster)?;
-        if let Some(node) = &self.node {
-            write!(f, ", node `{node}`")?;
-        }
-        if let Some(vmid) = self.vmid {
-            write!(f, ", VM {vmid}")?;
-        }
-        if let Some(snapshot) = &self.snapshot {
-            write!(f, ", snapshot `{snapshot}`")?;
-        }
-        if let Some(storage) = &self.storage {
-            write!(f, ", storage `{storage}`")?;
-        }
-        if let Some(volume) = &self.volume {
-            write!(f, ", volume `{volume}`")?;
-        }
-        if let Some(upid) = &self.upid {
-            write!(f, ", task `{upid}`")?;
-        }
-        Ok(())
-    }
-}
 
 /// The cause of a transport fault. Its text has no URL and no secret in it.
-pub type Cause = Box<dyn StdError + Send + Sync>;
+pub type Cause = Arc<dyn StdError + Send + Sync>;
 
 /// A call that did not give what was asked for.
-#[derive(Debug, thiserror::Error)]
+///
+/// Of a call with several attempts it is the one that says most: what PVE answered goes before a broken connection, and
+/// that before none at all.
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The token is wrong, expired or disabled. Only this one says so; 403 does not.
@@ -85,7 +45,8 @@ pub enum Error {
         /// PVE's text.
         text: String,
     },
-    /// A parameter is wrong. A running VM may have taken other parameters of the same call (hotplug).
+    /// A parameter is wrong. A VM may have taken other parameters of the same call, and this one may wait for its next
+    /// start: [`Error::may_have_happened`] says so.
     #[error("{target}: parameters refused: {}", join(.errors))]
     Parameters {
         /// What was called.
@@ -107,8 +68,19 @@ pub enum Error {
         /// PVE's text.
         text: String,
     },
+    /// PVE answered, and by its answer the client did not go on.
+    #[error("{target}: {reason}: {why}")]
+    Declined {
+        /// What was called last, or would have been called.
+        target: Box<Target>,
+        /// What PVE's answer comes to.
+        reason: Reason,
+        /// Why the client stopped, for the provider.
+        why: &'static str,
+    },
     /// The VM is in no node's configuration, or the token may not see it: PVE leaves out of its list what it has no
-    /// `VM.Audit` on, and rights on a single VM go with that VM. The cluster was asked just now.
+    /// `VM.Audit` on, and rights on a single VM go with that VM. The list is two seconds old at most, for a removal
+    /// and after a node said that it has no such VM it is a new one.
     #[error("{target}: the VM does not exist on this cluster, or the token may not see it")]
     VmUnknown {
         /// What was called.
@@ -129,7 +101,7 @@ pub enum Error {
     Connect {
         /// What was called.
         target: Box<Target>,
-        /// Why the last endpoint could not be connected.
+        /// Why the endpoint that was tried last could not be connected.
         #[source]
         source: Cause,
     },
@@ -156,11 +128,11 @@ pub enum Error {
     Timeout {
         /// What was called.
         target: Box<Target>,
-        /// How long was waited.
+        /// How long was waited for it: what waiting for a turn and other attempts had left of the time.
         after: Duration,
     },
-    /// The call waited too long for its turn behind other calls to the same node or endpoint, or for the list that
-    /// tells where VMs are: nothing was sent.
+    /// The call waited too long for its turn behind other calls to the same node or to all endpoints, or for the list
+    /// that tells where VMs are: nothing was sent.
     #[error("{target}: too many calls wait for this")]
     Busy {
         /// What was called.
@@ -194,6 +166,7 @@ impl Error {
             | Self::PermissionDenied { target, .. }
             | Self::Parameters { target, .. }
             | Self::Refused { target, .. }
+            | Self::Declined { target, .. }
             | Self::VmUnknown { target }
             | Self::NodeUnreachable { target, .. }
             | Self::Connect { target, .. }
@@ -205,10 +178,49 @@ impl Error {
         }
     }
 
-    /// Why PVE refused, where it did and said so in a known way.
+    fn target_mut(&mut self) -> &mut Target {
+        match self {
+            Self::Unauthorized { target, .. }
+            | Self::PermissionDenied { target, .. }
+            | Self::Parameters { target, .. }
+            | Self::Refused { target, .. }
+            | Self::Declined { target, .. }
+            | Self::VmUnknown { target }
+            | Self::NodeUnreachable { target, .. }
+            | Self::Connect { target, .. }
+            | Self::Tls { target, .. }
+            | Self::Transport { target, .. }
+            | Self::Timeout { target, .. }
+            | Self::Busy { target, .. }
+            | Self::Malformed { target, .. } => target,
+        }
+    }
+
+    /// The same, of a call that can have had this effect.
+    pub(crate) fn with_effect(mut self, effect: Effect) -> Self {
+        self.target_mut().effect = effect;
+        self
+    }
+
+    /// The same, of a write whose parts PVE makes one after the other; a failed look-up before it stays one.
+    pub(crate) fn in_parts(self) -> Self {
+        if self.target().effect == Effect::Whole {
+            self.with_effect(Effect::Parts)
+        } else {
+            self
+        }
+    }
+
+    /// The same, met on behalf of this VM.
+    pub(crate) fn about(mut self, vmid: VmId) -> Self {
+        self.target_mut().vmid = Some(vmid);
+        self
+    }
+
+    /// Why PVE refused, where it did and said so in a known way, or why the client did not go on.
     pub fn reason(&self) -> Option<&Reason> {
         match self {
-            Self::Refused { reason, .. } => Some(reason),
+            Self::Refused { reason, .. } | Self::Declined { reason, .. } => Some(reason),
             _ => None,
         }
     }
@@ -239,14 +251,7 @@ impl Error {
 
     /// Whether the VM is not where it was looked for, or nowhere.
     pub fn is_vm_missing(&self) -> bool {
-        matches!(
-            self,
-            Self::VmUnknown { .. }
-                | Self::Refused {
-                    reason: Reason::VmNotFound,
-                    ..
-                }
-        )
+        matches!(self, Self::VmUnknown { .. }) || self.reason() == Some(&Reason::VmNotFound)
     }
 
     /// Whether a *read* that failed so can be repeated later with hope, without anybody doing anything.
@@ -259,7 +264,7 @@ impl Error {
             | Self::Transport { .. }
             | Self::Timeout { .. }
             | Self::Busy { .. } => true,
-            Self::Refused { reason, .. } => reason.is_transient(),
+            Self::Refused { reason, .. } | Self::Declined { reason, .. } => reason.is_transient(),
             Self::Unauthorized { .. }
             | Self::PermissionDenied { .. }
             | Self::Parameters { .. }
@@ -272,25 +277,52 @@ impl Error {
     /// Whether a *write* that failed so may nevertheless have been done, or still be under way.
     ///
     /// Then it must not be repeated before the VM's state or the node's task list was looked at. `false`
-    /// means that PVE never got the call, or answered that it will not do it. Of a change of a running VM which takes
-    /// some of it and not the rest (hotplug) it is `true`.
+    /// means that PVE never got the call, or answered that it will not do it. Of a change that PVE makes in parts
+    /// (several keys of a config, devices of a running VM, the steps of a firewall rule) it is `true` when some of it
+    /// may be done and not the rest. A read, the look-up of a VM's node before a write among them, did nothing.
     pub fn may_have_happened(&self) -> bool {
+        match self.target().effect {
+            Effect::None => false,
+            Effect::Whole => self.leaves_open(),
+            Effect::Parts => self.leaves_open() || self.comes_midway(),
+            Effect::Begun => true,
+        }
+    }
+
+    /// Whether it leaves open if PVE did what was asked.
+    fn leaves_open(&self) -> bool {
         match self {
             // 595: the endpoint could not connect to the node, so nothing was passed on.
             Self::NodeUnreachable { code, .. } => *code != 595,
             Self::Transport { .. } | Self::Timeout { .. } | Self::Malformed { .. } => true,
-            // What a running VM does not take waits, and the other keys of the same call are changed already.
-            Self::Parameters { errors, .. } => {
-                errors.values().any(|text| text.starts_with("hotplug problem"))
-            }
+            // What a running VM does not take, or what cannot be had for a stopped one, waits, and the other keys of the
+            // same call are changed already.
+            Self::Parameters { errors, .. } => errors.values().any(|text| {
+                text.starts_with("hotplug problem") || text.starts_with("unable to apply pending change")
+            }),
             // `got timeout` is what waiting for QEMU or the agent ends with: the command was given.
             Self::Refused { reason, .. } => matches!(reason, Reason::Timeout | Reason::WorkerLost),
             Self::Unauthorized { .. }
             | Self::PermissionDenied { .. }
+            | Self::Declined { .. }
             | Self::VmUnknown { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::Busy { .. } => false,
+        }
+    }
+
+    /// Whether PVE can have refused so after it made a part of the change. Rights, parameters, digest and locks of a
+    /// config come before all parts.
+    fn comes_midway(&self) -> bool {
+        match self {
+            Self::Refused { reason, text, .. } => match reason {
+                Reason::Locked(_) | Reason::DigestMismatch | Reason::VmNotFound => false,
+                // That of the config is had first; that of a storage when a disk's turn comes.
+                Reason::LockTimeout => !text.contains("/var/lock/qemu-server/"),
+                _ => true,
+            },
+            _ => false,
         }
     }
 }
@@ -332,6 +364,7 @@ pub enum ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::NodeName;
 
     fn target() -> Box<Target> {
         Box::new(Target {
@@ -343,6 +376,7 @@ mod tests {
             snapshot: None,
             storage: None,
             volume: None,
+            effect: Effect::Whole,
         })
     }
 
@@ -380,6 +414,44 @@ mod tests {
     }
 
     #[test]
+    fn a_change_in_parts_is_excluded_only_by_what_pve_looks_at_before_the_first_part() {
+        let partly = |reason: Reason, words: &str| {
+            Error::Refused {
+                target: target(),
+                reason,
+                status: 500,
+                text: words.to_owned(),
+            }
+            .in_parts()
+            .may_have_happened()
+        };
+        let flock = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout";
+        assert!(!partly(Reason::LockTimeout, flock));
+        assert!(!partly(
+            Reason::Locked(crate::Lock::Backup),
+            "VM is locked (backup)"
+        ));
+        assert!(!partly(Reason::DigestMismatch, ""));
+        assert!(!partly(Reason::VmNotFound, ""));
+        let storage = "cfs-lock 'storage-nfs' error: got lock request timeout";
+        assert!(partly(Reason::LockTimeout, storage));
+        assert!(partly(Reason::StorageFull, "") && partly(Reason::Other, ""));
+        assert!(!unreachable(595).in_parts().may_have_happened());
+    }
+
+    #[test]
+    fn a_read_did_nothing_and_a_change_that_was_begun_did_something() {
+        for error in [unreachable(596), refused(Reason::Timeout)] {
+            let read = error.clone().with_effect(Effect::None);
+            assert!(!read.may_have_happened() && !read.in_parts().may_have_happened());
+            assert!(error.may_have_happened());
+        }
+        let refused = refused(Reason::DigestMismatch);
+        assert!(!refused.may_have_happened());
+        assert!(refused.with_effect(Effect::Begun).may_have_happened());
+    }
+
+    #[test]
     fn wrong_parameters_did_nothing_but_a_device_that_is_not_taken_leaves_the_others_changed() {
         let parameters = |text: &str| Error::Parameters {
             target: target(),
@@ -388,6 +460,7 @@ mod tests {
         };
         assert!(!parameters("invalid format").may_have_happened());
         assert!(parameters("hotplug problem - device busy").may_have_happened());
+        assert!(parameters("unable to apply pending change net0 : no such bridge").may_have_happened());
     }
 
     #[test]

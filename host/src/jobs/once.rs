@@ -74,7 +74,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts `operation` as call number `call` of the journal's step, or finds the task that it started before a crash.
 ///
-/// `grace` is how long after an intent its request may still arrive.
+/// `grace` is how long a request whose answer nobody waits for any more may still take to arrive.
 pub async fn once(
     journal: &Journal,
     clock: &Arc<dyn Clock>,
@@ -90,7 +90,7 @@ pub async fn once(
         Some(Entry { task: Some(task), .. }) => return Ok(task),
         Some(entry) => {
             if let Some(upid) = find(clock, starter, &entry, grace).await? {
-                tracing::info!(job = %journal.job(), %upid, "adopted a task that was started before a restart");
+                tracing::info!(job = %journal.job(), %upid, intended = %entry.at, "adopted a task of before a restart");
                 return Ok(journal.started(call, entry, upid).await?);
             }
             journal.intend(call, operation, entry.seen).await?
@@ -129,7 +129,8 @@ async fn find(
     entry: &Entry,
     grace: Duration,
 ) -> Result<Option<String>, OnceError> {
-    let until = later(entry.at, grace);
+    // Not from the intent: the request may have left the panel long after it, until the call failed or the panel ended.
+    let until = later(clock.now(), grace);
     loop {
         // The time is read before the list, so that the last look is after the grace.
         let over = clock.now() >= until;

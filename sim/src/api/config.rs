@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Allow, Answer, Call, Endpoint, Reply, Takes};
 use crate::config::change::Change;
-use crate::config::shown;
-use crate::config::update::apply;
+use crate::config::update::carry_out;
+use crate::config::{rights, shown};
 use crate::schema::{Property, format};
 use crate::units::float_of_signed;
 use crate::work::{fork, settings};
@@ -115,8 +115,8 @@ fn pending(call: &mut Call<'_>) -> Answer {
                 entry.insert(name.to_owned(), crate::config::shown_value(key, text));
             }
         }
-        if vm.pending_delete.contains(key) {
-            entry.insert("delete".to_owned(), Value::from(1));
+        if let Some(force) = vm.pending_delete.get(key) {
+            entry.insert("delete".to_owned(), Value::from(1 + u8::from(*force)));
         }
         Value::Object(entry)
     });
@@ -134,16 +134,17 @@ fn unlink(call: &mut Call<'_>) -> Answer {
 fn put(call: &mut Call<'_>) -> Answer {
     let (node, vmid) = (call.node(), call.vmid());
     let change = Change::read(&call.params, call.who)?;
-    change.permitted(call.world, vmid, call.who)?;
-    apply(call.world, &node, vmid, &change, call.sim.clock.seconds())?;
+    rights::permitted(&change, call.world, vmid, call.who)?;
+    let now = call.sim.clock.seconds();
+    carry_out(call.world, &node, vmid, &change, call.who, now)?;
     Ok(Value::Null.into())
 }
 
 fn post(call: &mut Call<'_>) -> Answer {
     let (node, vmid) = (call.node(), call.vmid());
     let change = Change::read(&call.params, call.who)?;
-    change.permitted(call.world, vmid, call.who)?;
-    change.timely(call.world.vm(&node, vmid)?)?;
+    rights::permitted(&change, call.world, vmid, call.who)?;
+    change.possible(call.world.vm(&node, vmid)?)?;
     let upid = fork(
         call.sim,
         call.world,

@@ -3,6 +3,7 @@
 use super::{Allow, Answer, Call, Endpoint, Takes};
 use crate::config::Section;
 use crate::config::change::Change;
+use crate::config::rights;
 use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::work::create::{self, New};
@@ -63,7 +64,7 @@ fn create(call: &mut Call<'_>) -> Answer {
         return Err(Failure::forbidden(""));
     }
     let change = Change::for_new(&call.params, OWN, call.who)?;
-    change.permitted_in(call.world, vmid, pool.as_deref(), call.who)?;
+    rights::permitted_for_new(&change, call.world, vmid, pool.as_deref(), call.who)?;
     if let Some(other) = call.world.vms.get(&vmid) {
         return Err(Failure::died(format!(
             "unable to create VM {vmid} - VM {vmid} already exists on node '{}'",

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::power::start;
 use super::{Broken, Outcome, Worker, copy, fork};
+use crate::config::boot::boot_text;
 use crate::config::change::Change;
 use crate::config::drive::Drive;
 use crate::config::update::apply;
-use crate::config::update::boot_text;
 use crate::config::{Section, keys};
 use crate::world::counters::Effect;
 use crate::world::ha::{Managed, Wanted};

@@ -110,8 +110,8 @@ async fn attempt(worker: &Worker, vmid: u32, what: &Restore) -> Outcome {
         worker.log("starting VM for live-restore");
         let now = worker.sim.clock.now();
         let mut world = worker.world();
-        let pid = world.pid();
-        world.vm_mut(worker.node(), vmid)?.begin_run(now, pid);
+        world.vm(worker.node(), vmid)?;
+        world.begin_run(vmid, now);
     }
     if let Err(broken) = bring_data(worker, what, &coming, pbs).await {
         destroy(worker, vmid, &coming);
@@ -279,9 +279,8 @@ fn destroy(worker: &Worker, vmid: u32, coming: &[Coming]) {
         };
         world.tasks.log(&worker.upid.text(), &line);
     }
-    if let Ok(vm) = world.vm_mut(worker.node(), vmid)
-        && vm.run.is_some()
-    {
-        vm.end_run(now);
+    let runs = world.vm(worker.node(), vmid).is_ok_and(|vm| vm.run.is_some());
+    if runs {
+        world.end_run(vmid, now);
     }
 }

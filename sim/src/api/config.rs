@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{Allow, Answer, Call, Endpoint, Reply, Takes};
+use super::{Allow, Answer, Call, Endpoint, Flock, Reply, Takes};
 use crate::config::change::Change;
 use crate::config::update::carry_out;
 use crate::config::{rights, shown};
@@ -31,7 +31,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::on_node("GET", "/nodes/{node}/qemu/{vmid}/config", AUDIT, READ, read),
     Endpoint::on_node("GET", "/nodes/{node}/qemu/{vmid}/pending", AUDIT, &[], pending),
     Endpoint {
-        flock: true,
+        flock: Some(Flock::USUAL),
         takes: Takes::WithConfig(PUT),
         ..Endpoint::on_node("PUT", "/nodes/{node}/qemu/{vmid}/config", CHANGE, &[], put)
     },
@@ -40,7 +40,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
         ..Endpoint::on_node("POST", "/nodes/{node}/qemu/{vmid}/config", CHANGE, &[], post)
     },
     Endpoint {
-        flock: true,
+        flock: Some(Flock::USUAL),
         ..Endpoint::on_node(
             "PUT",
             "/nodes/{node}/qemu/{vmid}/unlink",

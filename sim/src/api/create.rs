@@ -1,6 +1,6 @@
 //! Making a VM from nothing.
 
-use super::{Allow, Answer, Call, Endpoint, Takes};
+use super::{Allow, Answer, Call, Endpoint, Flock, Takes};
 use crate::config::Section;
 use crate::config::change::Change;
 use crate::config::rights;
@@ -11,7 +11,17 @@ use crate::work::fork;
 use crate::world::vm::Vm;
 
 pub(super) const ROUTES: &[Endpoint] = &[Endpoint {
-    flock: true,
+    flock: Some(Flock {
+        seconds: 5.0,
+        refused: |params, text| {
+            let verb = if params.get("archive").is_some() {
+                "restore"
+            } else {
+                "create"
+            };
+            format!("unable to {verb} VM {} - {text}", params.text("vmid"))
+        },
+    }),
     takes: Takes::WithConfig(CREATE),
     ..Endpoint::on_node("POST", "/nodes/{node}/qemu", Allow::User, &[], create)
 }];

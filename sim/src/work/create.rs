@@ -46,7 +46,7 @@ pub(crate) async fn create(worker: Arc<Worker>, vmid: u32, new: New) -> Outcome 
 }
 
 async fn attempt(worker: &Worker, vmid: u32, new: New) -> Outcome {
-    let _guard = worker.flock(vmid).await?;
+    let _guard = worker.short_flock(vmid).await?;
     let duration = worker.world().durations.allocate;
     copy::announce_imports(worker, &new.change).await?;
     worker.toil(duration).await?;

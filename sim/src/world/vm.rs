@@ -196,6 +196,11 @@ impl Vm {
         }
     }
 
+    /// Whether QEMU runs and the guest does not, so that it cannot be asked for anything.
+    pub(crate) fn is_halted(&self) -> bool {
+        matches!(self.qmp_status(), "paused" | "prelaunch")
+    }
+
     /// Whether the configuration has the agent switched on.
     pub(crate) fn agent_enabled(&self) -> bool {
         self.get("agent").is_some_and(cloudinit::agent_enabled)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use self::data::{bring_data, header};
 use self::end::finish;
 use super::power::start;
-use super::{Broken, Outcome, Worker, fork};
+use super::{Broken, Outcome, Worker, forbidden, fork};
 use crate::config::Section;
 use crate::config::drive::Drive;
 use crate::config::network::Network;
@@ -92,7 +92,7 @@ async fn attempt(worker: &Worker, vmid: u32, what: &Restore) -> Outcome {
             return Err(format!("{emsg} vm is running").into());
         }
     }
-    let _guard = worker.flock(vmid).await?;
+    let _guard = worker.short_flock(vmid).await?;
     let (archive, pbs) = opened(worker, what)?;
     if let Some(firewall) = &archive.firewall {
         // It comes before all else; without one in the backup the VM keeps the one it has.
@@ -148,7 +148,7 @@ fn opened(worker: &Worker, what: &Restore) -> Result<(Arc<Archive>, bool), Broke
         if let Some(path) = bridge_path(key, value)
             && !world.access.may(who, &path, "SDN.Use")
         {
-            return Err(format!("Permission check failed ({path}, SDN.Use)").into());
+            return Err(forbidden(&path, "SDN.Use"));
         }
     }
     let cloudinit = drives_of(&archive.config)
@@ -163,7 +163,7 @@ fn opened(worker: &Worker, what: &Restore) -> Result<(Arc<Archive>, bool), Broke
         }
         let path = format!("/storage/{id}");
         if !world.access.may(who, &path, "Datastore.AllocateSpace") {
-            return Err(format!("Permission check failed ({path}, Datastore.AllocateSpace)").into());
+            return Err(forbidden(&path, "Datastore.AllocateSpace"));
         }
     }
     Ok((archive, pbs))

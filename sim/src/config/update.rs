@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use super::change::Change;
+use super::drive::Drive;
 use super::keys::{self, Plug};
 use super::plug::goes_at_once;
 use super::prepare::prepared;
@@ -126,7 +127,16 @@ fn made_ready(
 ) -> Result<BTreeMap<String, String>, Failure> {
     let mut ready = BTreeMap::new();
     for (key, value) in &change.set {
-        match prepared(world, node, vmid, key, value, now) {
+        let vm = world.vm(node, vmid)?;
+        let sections = [&vm.config, &vm.pending, &ready];
+        let had = seed_elsewhere(&sections, key, value);
+        let made = match had {
+            Some(other) => Err(Failure::died(format!(
+                "{key} - cloud-init drive is already attached at '{other}'"
+            ))),
+            None => prepared(world, node, vmid, key, value, now),
+        };
+        match made {
             Ok(value) => ready.insert(key.clone(), value),
             Err(failure) => {
                 // What was made for keys before this one is in nobody's configuration.
@@ -136,6 +146,20 @@ fn made_ready(
         };
     }
     Ok(ready)
+}
+
+/// Where the VM has its image with the cloud-init data already, if a value would be a second place for it.
+fn seed_elsewhere(sections: &[&BTreeMap<String, String>], key: &str, value: &str) -> Option<String> {
+    let is_seed = |key: &str, text: &str| {
+        keys::is_drive(key) && Drive::parse(key, text).is_some_and(|drive| drive.is_cloudinit())
+    };
+    if !is_seed(key, value) {
+        return None;
+    }
+    let mut places = sections.iter().copied().flatten();
+    places
+        .find(|(other, text)| *other != key && is_seed(other, text))
+        .map(|(other, _)| other.clone())
 }
 
 /// Frees the volumes that were made for values which are not used after all.

@@ -1,25 +1,11 @@
 //! Proves what waits for the next cold start, what does not, and what becomes of the volumes meanwhile.
 
 use crate::lab::Lab;
-use pve_sim::{Action, Fault, VmView};
+use pve_sim::Fault;
 use serde_json::{Value, json};
 
 const CONFIG: &str = "/nodes/pve1/qemu/101/config";
 const WINDOWS: &str = "/nodes/pve2/qemu/104/config";
-
-async fn set(lab: &Lab, path: &str, form: &[(&str, &str)]) {
-    lab.put(path, form).await.data();
-}
-
-/// Stops a VM as from outside, and gives what it is then.
-fn stopped(lab: &Lab, vmid: u32) -> VmView {
-    lab.act(Action::SetRunning { vmid, running: false });
-    lab.control().vm(vmid).unwrap()
-}
-
-fn vm(lab: &Lab, vmid: u32) -> VmView {
-    lab.control().vm(vmid).unwrap()
-}
 
 /// The images of a VM of `pve1` on `local-lvm`, without their storage.
 async fn images(lab: &Lab, vmid: u32) -> Vec<String> {
@@ -43,22 +29,20 @@ async fn entry(lab: &Lab, vmid: u32, key: &str) -> Option<Value> {
 /// VM 101 with a SATA disk, running.
 async fn lab_with_sata() -> Lab {
     let lab = Lab::new().await;
-    set(&lab, CONFIG, &[("sata1", "local-lvm:5")]).await;
-    stopped(&lab, 101);
-    lab.act(Action::SetRunning {
-        vmid: 101,
-        running: true,
-    });
-    assert_eq!(vm(&lab, 101).config["sata1"], "local-lvm:vm-101-disk-2,size=5G");
+    lab.set(CONFIG, &[("sata1", "local-lvm:5")]).await;
+    lab.switched(101, false);
+    lab.switched(101, true);
+    let disk = "local-lvm:vm-101-disk-2,size=5G".to_owned();
+    assert_eq!(lab.vm(101).config.get("sata1"), Some(&disk));
     lab
 }
 
 #[tokio::test]
 async fn a_disk_that_goes_at_the_cold_stop_becomes_an_unused_one() {
     let lab = lab_with_sata().await;
-    set(&lab, CONFIG, &[("delete", "sata1")]).await;
+    lab.set(CONFIG, &[("delete", "sata1")]).await;
     assert_eq!(entry(&lab, 101, "sata1").await.unwrap()["delete"], 1);
-    let after = stopped(&lab, 101);
+    let after = lab.switched(101, false);
     assert_eq!(
         (after.config.get("sata1"), after.config["unused0"].as_str()),
         (None, "local-lvm:vm-101-disk-2")
@@ -70,11 +54,11 @@ async fn a_disk_that_goes_at_the_cold_stop_becomes_an_unused_one() {
 async fn a_disk_that_goes_by_force_is_freed_at_the_cold_stop() {
     let lab = lab_with_sata().await;
     let digest = lab.config("pve1", 101).await["digest"].clone();
-    set(&lab, CONFIG, &[("delete", "sata1"), ("force", "1")]).await;
+    lab.set(CONFIG, &[("delete", "sata1"), ("force", "1")]).await;
     assert_eq!(entry(&lab, 101, "sata1").await.unwrap()["delete"], 2);
     assert_ne!(lab.config("pve1", 101).await["digest"], digest);
     assert_eq!(images(&lab, 101).await.len(), 3, "not before");
-    let after = stopped(&lab, 101);
+    let after = lab.switched(101, false);
     assert!(!after.config.contains_key("sata1") && !after.config.contains_key("unused0"));
     assert_eq!(images(&lab, 101).await, ["vm-101-disk-0", "vm-101-disk-1"]);
 }
@@ -95,16 +79,17 @@ async fn a_disk_that_a_snapshot_has_is_not_freed_by_force() {
              in use (snapshot?)"
         )
     );
-    assert!(vm(&lab, 102).config.contains_key("scsi0"));
+    assert!(lab.vm(102).config.contains_key("scsi0"));
     assert_eq!(entry(&lab, 102, "scsi0").await.unwrap()["delete"], 2);
 }
 
 #[tokio::test]
 async fn the_image_with_the_cloud_init_data_is_freed_when_its_drive_goes() {
     let lab = Lab::new().await;
-    set(&lab, "/nodes/pve1/qemu/100/config", &[("delete", "ide2")]).await;
+    lab.set("/nodes/pve1/qemu/100/config", &[("delete", "ide2")])
+        .await;
     assert_eq!(images(&lab, 100).await, ["vm-100-cloudinit", "vm-100-disk-0"]);
-    let after = stopped(&lab, 100);
+    let after = lab.switched(100, false);
     assert!(!after.config.contains_key("ide2") && !after.config.contains_key("unused0"));
     assert_eq!(images(&lab, 100).await, ["vm-100-disk-0"]);
 }
@@ -112,12 +97,12 @@ async fn the_image_with_the_cloud_init_data_is_freed_when_its_drive_goes() {
 #[tokio::test]
 async fn a_disk_that_is_replaced_at_the_cold_stop_becomes_an_unused_one() {
     let lab = Lab::new().await;
-    set(&lab, CONFIG, &[("hotplug", "network")]).await;
-    set(&lab, CONFIG, &[("scsi1", "local-lvm:10")]).await;
-    let before = vm(&lab, 101);
+    lab.set(CONFIG, &[("hotplug", "network")]).await;
+    lab.set(CONFIG, &[("scsi1", "local-lvm:10")]).await;
+    let before = lab.vm(101);
     assert_eq!(before.pending["scsi1"], "local-lvm:vm-101-disk-2,size=10G");
     assert!(!before.config.contains_key("unused0"));
-    let after = stopped(&lab, 101);
+    let after = lab.switched(101, false);
     assert_eq!(
         (after.config["scsi1"].as_str(), after.config["unused0"].as_str()),
         ("local-lvm:vm-101-disk-2,size=10G", "local-lvm:vm-101-disk-1")
@@ -127,17 +112,18 @@ async fn a_disk_that_is_replaced_at_the_cold_stop_becomes_an_unused_one() {
 #[tokio::test]
 async fn a_new_disk_that_never_came_becomes_an_unused_one_unless_it_only_changes() {
     let lab = Lab::new().await;
-    set(&lab, CONFIG, &[("sata1", "local-lvm:5")]).await;
-    set(&lab, CONFIG, &[("sata1", "local-lvm:vm-101-disk-2,ssd=1")]).await;
-    let now = vm(&lab, 101);
+    lab.set(CONFIG, &[("sata1", "local-lvm:5")]).await;
+    lab.set(CONFIG, &[("sata1", "local-lvm:vm-101-disk-2,ssd=1")])
+        .await;
+    let now = lab.vm(101);
     assert_eq!(now.pending["sata1"], "local-lvm:vm-101-disk-2,size=5G,ssd=1");
     assert!(!now.config.contains_key("unused0"));
-    set(&lab, CONFIG, &[("sata1", "local-lvm:6")]).await;
-    let now = vm(&lab, 101);
+    lab.set(CONFIG, &[("sata1", "local-lvm:6")]).await;
+    let now = lab.vm(101);
     assert_eq!(now.pending["sata1"], "local-lvm:vm-101-disk-3,size=6G");
     assert_eq!(now.config["unused0"], "local-lvm:vm-101-disk-2");
-    set(&lab, CONFIG, &[("delete", "sata1")]).await;
-    let now = vm(&lab, 101);
+    lab.set(CONFIG, &[("delete", "sata1")]).await;
+    let now = lab.vm(101);
     assert_eq!(now.config["unused1"], "local-lvm:vm-101-disk-3");
     assert_eq!(entry(&lab, 101, "sata1").await, None);
 }
@@ -145,28 +131,54 @@ async fn a_new_disk_that_never_came_becomes_an_unused_one_unless_it_only_changes
 #[tokio::test]
 async fn a_cloud_init_image_that_never_came_is_freed() {
     let lab = Lab::new().await;
-    set(&lab, CONFIG, &[("ide2", "local-lvm:cloudinit")]).await;
+    lab.set(CONFIG, &[("ide2", "local-lvm:cloudinit")]).await;
     assert_eq!(images(&lab, 101).await.len(), 3);
-    set(&lab, CONFIG, &[("revert", "ide2")]).await;
+    lab.set(CONFIG, &[("revert", "ide2")]).await;
     assert_eq!(images(&lab, 101).await, ["vm-101-disk-0", "vm-101-disk-1"]);
+}
+
+#[tokio::test]
+async fn a_vm_has_one_drive_with_cloud_init_data() {
+    let lab = Lab::new().await;
+    let text = "sata1 - cloud-init drive is already attached at 'ide2'";
+    let again = [("sata1", "local-lvm:cloudinit")];
+    let answer = lab.put("/nodes/pve1/qemu/100/config", &again).await;
+    assert_eq!((answer.status, answer.reason.as_str()), (500, text));
+    // One that waits counts too.
+    lab.set(CONFIG, &again).await;
+    let answer = lab.put(CONFIG, &[("ide2", "local:cloudinit")]).await;
+    assert_eq!(
+        answer.reason,
+        "ide2 - cloud-init drive is already attached at 'sata1'"
+    );
+    let form = [
+        ("vmid", "200"),
+        ("ide2", "local-lvm:cloudinit"),
+        ("sata1", "local-lvm:cloudinit"),
+    ];
+    assert_eq!(
+        lab.run("/nodes/pve1/qemu", &form).await,
+        format!("unable to create VM 200 - {text}")
+    );
+    assert_eq!(images(&lab, 200).await, [] as [String; 0]);
 }
 
 #[tokio::test]
 async fn a_volume_that_a_drive_has_again_is_no_unused_one() {
     let lab = Lab::new().await;
-    set(&lab, CONFIG, &[("delete", "scsi1")]).await;
-    assert_eq!(vm(&lab, 101).config["unused0"], "local-lvm:vm-101-disk-1");
-    set(&lab, CONFIG, &[("sata3", "local-lvm:vm-101-disk-1")]).await;
-    let now = vm(&lab, 101);
+    lab.set(CONFIG, &[("delete", "scsi1")]).await;
+    assert_eq!(lab.vm(101).config["unused0"], "local-lvm:vm-101-disk-1");
+    lab.set(CONFIG, &[("sata3", "local-lvm:vm-101-disk-1")]).await;
+    let now = lab.vm(101);
     assert!(now.pending.contains_key("sata3") && !now.config.contains_key("unused0"));
 }
 
 #[tokio::test]
 async fn firmware_disks_are_put_aside_like_others() {
     let lab = Lab::new().await;
-    stopped(&lab, 104);
-    set(&lab, WINDOWS, &[("delete", "efidisk0")]).await;
-    let now = vm(&lab, 104);
+    lab.switched(104, false);
+    lab.set(WINDOWS, &[("delete", "efidisk0")]).await;
+    let now = lab.vm(104);
     assert_eq!(
         (now.config.get("efidisk0"), now.config["unused0"].as_str()),
         (None, "local-lvm:vm-104-disk-1")
@@ -183,14 +195,14 @@ async fn a_running_guest_keeps_the_disk_it_boots_from_and_the_kind_of_its_drives
             (400, "hotplug problem - can't unplug bootdisk 'scsi0'")
         );
     }
-    assert!(vm(&lab, 101).config["scsi0"].starts_with("local-lvm:vm-101-disk-0,"));
+    assert!(lab.vm(101).config["scsi0"].starts_with("local-lvm:vm-101-disk-0,"));
     let answer = lab.put(WINDOWS, &[("ide0", "local-lvm:8")]).await;
     assert_eq!(
         (answer.status, answer.error("ide0")),
         (400, "hotplug problem - unable to change media type")
     );
     assert_eq!(
-        stopped(&lab, 104).config["ide0"],
+        lab.switched(104, false).config["ide0"],
         "local-lvm:vm-104-disk-2,size=8G",
         "it waited for the cold stop"
     );
@@ -207,39 +219,39 @@ async fn only_what_a_call_names_is_tried_again() {
     });
     let net = "virtio=BC:24:11:10:01:01,bridge=vmbr0";
     assert_eq!(lab.put(CONFIG, &[("net0", net)]).await.status, 400);
-    set(&lab, CONFIG, &[("name", "other")]).await;
-    assert_eq!(vm(&lab, 101).pending["net0"], net);
-    set(&lab, CONFIG, &[("net0", net)]).await;
-    assert_eq!(vm(&lab, 101).config["net0"], net);
+    lab.set(CONFIG, &[("name", "other")]).await;
+    assert_eq!(lab.vm(101).pending["net0"], net);
+    lab.set(CONFIG, &[("net0", net)]).await;
+    assert_eq!(lab.vm(101).config["net0"], net);
 }
 
 #[tokio::test]
 async fn without_hotplug_a_network_device_changes_only_on_the_hosts_side() {
     let lab = Lab::new().await;
-    set(&lab, CONFIG, &[("hotplug", "0")]).await;
+    lab.set(CONFIG, &[("hotplug", "0")]).await;
     let slower = "virtio=BC:24:11:10:01:01,bridge=vmbr0,link_down=1,rate=3,tag=9";
-    set(&lab, CONFIG, &[("net0", slower)]).await;
-    assert_eq!(vm(&lab, 101).config["net0"], slower);
+    lab.set(CONFIG, &[("net0", slower)]).await;
+    assert_eq!(lab.vm(101).config["net0"], slower);
     let other = "e1000=BC:24:11:10:01:01,bridge=vmbr0,link_down=1,rate=3,tag=9";
     let form = [("net0", other), ("net1", "virtio=BC:24:11:10:01:02,bridge=vmbr0")];
-    set(&lab, CONFIG, &form).await;
-    let now = vm(&lab, 101);
+    lab.set(CONFIG, &form).await;
+    let now = lab.vm(101);
     assert_eq!(now.config["net0"], slower);
     assert_eq!(now.pending.keys().collect::<Vec<_>>(), ["net0", "net1"]);
-    set(&lab, CONFIG, &[("delete", "net0")]).await;
-    assert!(vm(&lab, 101).config.contains_key("net0"));
+    lab.set(CONFIG, &[("delete", "net0")]).await;
+    assert!(lab.vm(101).config.contains_key("net0"));
     assert_eq!(entry(&lab, 101, "net0").await.unwrap()["delete"], 1);
 }
 
 #[tokio::test]
 async fn hotplug_itself_changes_at_once_unless_processors_or_memory_are_in_it() {
     let lab = Lab::new().await;
-    set(&lab, CONFIG, &[("hotplug", "network,cpu")]).await;
-    assert_eq!(vm(&lab, 101).pending["hotplug"], "network,cpu");
-    set(&lab, CONFIG, &[("hotplug", "disk,usb")]).await;
-    assert_eq!(vm(&lab, 101).config["hotplug"], "disk,usb");
-    set(&lab, CONFIG, &[("usb0", "spice")]).await;
-    assert_eq!(vm(&lab, 101).config["usb0"], "spice");
+    lab.set(CONFIG, &[("hotplug", "network,cpu")]).await;
+    assert_eq!(lab.vm(101).pending["hotplug"], "network,cpu");
+    lab.set(CONFIG, &[("hotplug", "disk,usb")]).await;
+    assert_eq!(lab.vm(101).config["hotplug"], "disk,usb");
+    lab.set(CONFIG, &[("usb0", "spice")]).await;
+    assert_eq!(lab.vm(101).config["usb0"], "spice");
 }
 
 #[tokio::test]
@@ -254,21 +266,18 @@ async fn a_balloon_is_smaller_than_the_memory_and_switches_only_cold() {
             assert_eq!((answer.status, answer.reason.as_str()), (500, refusal));
         }
     }
-    set(&lab, CONFIG, &[("balloon", "4096")]).await;
-    assert_eq!(vm(&lab, 101).config["balloon"], "4096");
+    lab.set(CONFIG, &[("balloon", "4096")]).await;
+    assert_eq!(lab.vm(101).config["balloon"], "4096");
     assert_eq!(lab.put(CONFIG, &[("memory", "4095")]).await.reason, refusal);
-    set(&lab, CONFIG, &[("balloon", "0")]).await;
-    let now = vm(&lab, 101);
+    lab.set(CONFIG, &[("balloon", "0")]).await;
+    let now = lab.vm(101);
     assert_eq!(
         (now.config["balloon"].as_str(), now.pending["balloon"].as_str()),
         ("4096", "0")
     );
-    assert_eq!(stopped(&lab, 101).config["balloon"], "0");
-    lab.act(Action::SetRunning {
-        vmid: 101,
-        running: true,
-    });
-    set(&lab, CONFIG, &[("delete", "balloon")]).await;
+    assert_eq!(lab.switched(101, false).config["balloon"], "0");
+    lab.switched(101, true);
+    lab.set(CONFIG, &[("delete", "balloon")]).await;
     assert_eq!(
         entry(&lab, 101, "balloon").await,
         Some(json!({ "key": "balloon", "value": 0, "delete": 1 }))
@@ -278,16 +287,17 @@ async fn a_balloon_is_smaller_than_the_memory_and_switches_only_cold() {
 #[tokio::test]
 async fn shares_of_memory_change_at_once() {
     let lab = Lab::new().await;
-    set(&lab, CONFIG, &[("shares", "500"), ("hotplug", "0")]).await;
-    assert_eq!(vm(&lab, 101).config["shares"], "500");
+    lab.set(CONFIG, &[("shares", "500"), ("hotplug", "0")]).await;
+    assert_eq!(lab.vm(101).config["shares"], "500");
 }
 
 #[tokio::test]
 async fn protection_keeps_drives_and_unused_disks() {
     let lab = Lab::new().await;
     let path = "/nodes/pve1/qemu/102/config";
-    set(&lab, path, &[("delete", "scsi0")]).await;
-    set(&lab, path, &[("protection", "1"), ("scsi1", "local-lvm:2")]).await;
+    lab.set(path, &[("delete", "scsi0")]).await;
+    lab.set(path, &[("protection", "1"), ("scsi1", "local-lvm:2")])
+        .await;
     for (key, reason) in [
         (
             "unused0",
@@ -301,8 +311,8 @@ async fn protection_keeps_drives_and_unused_disks() {
         assert_eq!((answer.status, answer.reason.as_str()), (500, reason));
     }
     assert_eq!(images(&lab, 102).await, ["vm-102-disk-0", "vm-102-disk-1"]);
-    set(&lab, path, &[("protection", "0")]).await;
-    set(&lab, path, &[("delete", "unused0,scsi1")]).await;
+    lab.set(path, &[("protection", "0")]).await;
+    lab.set(path, &[("delete", "unused0,scsi1")]).await;
     assert_eq!(images(&lab, 102).await, ["vm-102-disk-1"]);
 }
 

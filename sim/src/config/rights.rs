@@ -81,8 +81,11 @@ impl Asker<'_> {
         let Some((storage, name)) = drive.file().split_once(':') else {
             return Ok(());
         };
-        let is_new = name == "cloudinit" || name.parse::<f64>().is_ok();
-        if is_new {
+        if name == "cloudinit" {
+            // PVE makes the small image for anybody who may have the drive.
+            return Ok(());
+        }
+        if name.parse::<f64>().is_ok() {
             self.require(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
             let known = self.world.storages.get(storage);
             if known.is_some_and(|known| !known.content.contains("images")) {
@@ -301,6 +304,9 @@ fn by_name(change: &Change, asker: Asker<'_>) -> Result<(), Failure> {
         }
         if is_network(key) {
             asker.bridge(key, text)?;
+        }
+        if key == "vmstatestorage" {
+            asker.require(&format!("/storage/{text}"), &["Datastore.AllocateSpace"])?;
         }
     }
     Ok(())

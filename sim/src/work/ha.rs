@@ -148,7 +148,7 @@ fn take_over(world: &mut World, vmid: u32, lost: &str, now: f64) {
         return;
     };
     // The lost node was fenced: nothing runs there any more. Locks of what ran there are dropped.
-    world.end_run(vmid, now);
+    world.lose_run(vmid, now);
     if let Some(vm) = world.vms.get_mut(&vmid) {
         vm.config.remove("lock");
         vm.set_seen(true, now);

@@ -1,5 +1,5 @@
-//! QEMU begins and ends. Both are cold: what was pending becomes real, and volumes that lose their place by that are put
-//! aside or freed.
+//! QEMU begins and ends. When it begins or is ended, what was pending becomes real, and volumes that lose their place by
+//! that are put aside or freed.
 
 use indexmap::IndexMap;
 
@@ -24,12 +24,17 @@ impl World {
         }
     }
 
-    /// QEMU ends for a VM.
+    /// QEMU is ended for a VM.
     pub(crate) fn end_run(&mut self, vmid: u32, now: f64) {
+        self.lose_run(vmid, now);
+        self.apply_pending(vmid);
+    }
+
+    /// QEMU ends by itself: the guest powered off, or the node went. What is pending waits for the next start.
+    pub(crate) fn lose_run(&mut self, vmid: u32, now: f64) {
         if let Some(vm) = self.vms.get_mut(&vmid) {
             vm.end_run(now);
         }
-        self.apply_pending(vmid);
     }
 
     /// Makes a stopped VM's pending changes real. What cannot be done stays pending, as in PVE, which only warns.

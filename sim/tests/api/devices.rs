@@ -172,6 +172,14 @@ async fn freeing_and_growing_disks_needs_their_storage() {
             "Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)".to_owned()
         )
     );
+    assert_eq!(
+        refusal(&lab, &[("vmstatestorage", "local-lvm")]).await,
+        (
+            403,
+            "Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)".to_owned()
+        )
+    );
+    lab.set(CONFIG, &[("ide0", "local-lvm:cloudinit")]).await;
     let size = [("disk", "scsi1"), ("size", "+1G")];
     let upid = lab.put("/nodes/pve1/qemu/102/resize", &size).await.data();
     assert_eq!(

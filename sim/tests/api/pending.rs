@@ -64,6 +64,21 @@ async fn a_disk_that_goes_by_force_is_freed_at_the_cold_stop() {
 }
 
 #[tokio::test]
+async fn what_is_pending_waits_for_the_start_when_the_guest_powers_off_by_itself() {
+    let lab = Lab::new().await;
+    lab.set(CONFIG, &[("cores", "7")]).await;
+    let off = "/nodes/pve1/qemu/101/agent/shutdown";
+    lab.post(off, &[]).await.data();
+    let now = lab.vm(101);
+    assert_eq!(
+        (now.status.as_str(), now.pending["cores"].as_str()),
+        ("stopped", "7")
+    );
+    assert_eq!(lab.run("/nodes/pve1/qemu/101/status/start", &[]).await, "OK");
+    assert_eq!(lab.vm(101).config["cores"], "7");
+}
+
+#[tokio::test]
 async fn a_disk_that_a_snapshot_has_is_not_freed_by_force() {
     let lab = Lab::new().await;
     let base = "/nodes/pve1/qemu/102";

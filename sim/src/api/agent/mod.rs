@@ -184,7 +184,7 @@ fn change(call: &mut Call<'_>, command: &str) -> Result<Value, Failure> {
             json!(vm.drives().filter(|(_, drive)| !drive.is_cdrom()).count())
         }
         _ => {
-            call.world.end_run(vmid, now);
+            call.world.lose_run(vmid, now);
             call.world.counters.effect(Effect::ShutDown, vmid, None);
             json!({})
         }

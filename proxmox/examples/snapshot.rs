@@ -8,17 +8,19 @@
 use std::env;
 use std::error::Error;
 use std::io::{Write as _, stdout};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portico_proxmox::{
-    ApiToken, Client, ClusterConfig, NewSnapshot, NoObserver, Reason, Secret, SnapshotName, TaskState, Trust,
-    Upid,
+    ApiToken, Client, ClusterConfig, NewSnapshot, NoObserver, Reason, Secret, SnapshotName, TaskState,
+    TaskWait, Trust, Upid,
 };
+use tokio::time::sleep;
 
 /// How long the snapshot may take.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// Between two looks at the task.
+/// Between two looks at the log.
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[tokio::main(flavor = "current_thread")]
@@ -60,29 +62,40 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Waits for the end of a task and shows the lines of its log as they come.
 async fn followed(client: &Client, task: &Upid) -> Result<TaskState, Box<dyn Error>> {
-    let deadline = Instant::now() + PATIENCE;
-    let (mut shown, mut lost) = (0, false);
+    let wait = TaskWait {
+        limit: PATIENCE,
+        ..TaskWait::default()
+    };
+    let mut end = pin!(client.task_end(task, &wait));
+    let mut shown = 0;
+    let end = loop {
+        tokio::select! {
+            end = &mut end => break end?,
+            () = sleep(PAUSE) => show(client, task, &mut shown).await?,
+        }
+    };
+    show(client, task, &mut shown).await?;
+    if end == TaskState::Running {
+        client.stop_task(task).await?;
+        return Err(format!("`{task}` takes longer than {} s", PATIENCE.as_secs()).into());
+    }
+    Ok(end)
+}
+
+/// Shows all lines after those that were shown before.
+async fn show(client: &Client, task: &Upid, shown: &mut u64) -> Result<(), Box<dyn Error>> {
     loop {
-        let state = match client.task_status(task).await {
+        let lines = match client.task_log(task, *shown, 500).await {
             // Right after its start a task may not be known yet.
-            Err(error) if error.reason() == Some(&Reason::NoSuchTask) => TaskState::Running,
-            state => state?,
+            Err(error) if error.reason() == Some(&Reason::NoSuchTask) => return Ok(()),
+            log => log?.lines,
         };
-        let log = client.task_log(task, shown, 50).await?;
-        for line in &log.lines {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        for line in &lines {
             writeln!(stdout(), "{:>4}  {}", line.n, line.t)?;
-            shown = line.n;
+            *shown += 1;
         }
-        // PVE says so for a moment after a good end too.
-        let perhaps = state == TaskState::Lost && !lost;
-        lost = perhaps;
-        if state.is_finished() && !perhaps {
-            return Ok(state);
-        }
-        if Instant::now() > deadline {
-            client.stop_task(task).await?;
-            return Err(format!("`{task}` takes longer than {} s", PATIENCE.as_secs()).into());
-        }
-        tokio::time::sleep(PAUSE).await;
     }
 }

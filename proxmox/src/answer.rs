@@ -126,7 +126,7 @@ fn permission(text: &str) -> (Option<String>, Vec<String>) {
 }
 
 /// Text of the other side, fit to be kept: without secrets and control characters, not too long.
-fn clean<'s>(text: &str, secrets: impl Iterator<Item = &'s Secret>) -> String {
+pub(crate) fn clean<'s>(text: &str, secrets: impl Iterator<Item = &'s Secret>) -> String {
     let mut text = text.to_owned();
     for secret in secrets.map(Secret::expose).filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "[secret]");

@@ -11,6 +11,8 @@ use std::fmt;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::foreign;
+
 /// A JSON scalar of any type.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Scalar {
@@ -22,21 +24,24 @@ pub(crate) enum Scalar {
     Text(String),
 }
 
-/// A scalar that is not what the field wants.
+/// A scalar that is not what the field wants. It tells of what type it is and nothing of its content, which may be a
+/// secret or a guest's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected {wanted}, got `{got}`")]
+#[error("expected {wanted}, got {got}")]
 pub(crate) struct WrongScalar {
     wanted: &'static str,
-    got: String,
+    got: &'static str,
 }
 
 impl Scalar {
     fn wrong(&self, wanted: &'static str) -> WrongScalar {
-        let got = self.to_text().unwrap_or_else(|| "null".to_owned());
-        WrongScalar {
-            wanted,
-            got: got.chars().filter(|c| !c.is_control()).take(64).collect(),
-        }
+        let got = match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Unsigned(_) | Self::Signed(_) | Self::Float(_) => "another number",
+            Self::Text(_) => "a text",
+        };
+        WrongScalar { wanted, got }
     }
 
     /// A whole number; `None` for null and for a blank text. Fractions are cut off.
@@ -191,11 +196,21 @@ pub(crate) fn u64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
         .map_err(de::Error::custom)
 }
 
-/// A finite number, if there is one.
-pub(crate) fn f64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    Scalar::deserialize(deserializer)?
-        .to_f64()
-        .map_err(de::Error::custom)
+/// A figure that only informs: whatever is no number of at least 0 counts as not known, so that one odd figure does
+/// not take a whole answer along.
+pub(crate) fn measured<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let number = any_scalar(deserializer)?.and_then(|scalar| scalar.to_f64().ok().flatten());
+    Ok(number.filter(|number| *number >= 0.0))
+}
+
+/// A count that only informs, as [`measured`].
+pub(crate) fn counted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(any_scalar(deserializer)?.and_then(|scalar| scalar.to_u64().ok().flatten()))
+}
+
+fn any_scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Scalar>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 /// A boolean; absent counts as false, as PVE means it.
@@ -231,17 +246,27 @@ pub(crate) fn list<T: DeserializeOwned>(entries: Vec<serde_json::Value>, what: &
     read
 }
 
-/// What is wrong with an answer, without the texts that it quotes: they may be long, secret, or a guest's.
+/// What is wrong with an answer, without the values that serde quotes: they may be long, secret, or a guest's.
 pub(crate) fn without_content(problem: &str) -> String {
-    let shown = match (problem.find('"'), problem.rfind('"')) {
-        (Some(from), Some(to)) if to > from => {
-            let before = problem.get(..from).unwrap_or_default();
-            let after = problem.get(to + 1..).unwrap_or_default();
-            &format!("{before}`…`{after}")
-        }
-        _ => problem,
-    };
-    shown.chars().filter(|c| !c.is_control()).take(200).collect()
+    const QUOTING: [&str; 4] = [
+        "invalid type: ",
+        "invalid value: ",
+        "unknown variant ",
+        "unknown field ",
+    ];
+    let cut = QUOTING.iter().find_map(|start| {
+        // What is expected comes last and from this crate; anything may be in the value before it.
+        let (got, wanted) = problem.strip_prefix(start)?.rsplit_once(", expected ")?;
+        let quote = got.find(['"', '`']);
+        let kind = got.get(..quote?).unwrap_or_default();
+        Some(format!("{start}{kind}`…`, expected {wanted}"))
+    });
+    let cut = cut.or_else(|| {
+        let (from, to) = (problem.find('"')?, problem.rfind('"')?);
+        let (before, after) = (problem.get(..from)?, problem.get(to + 1..)?);
+        Some(format!("{before}`…`{after}"))
+    });
+    foreign::kept(cut.as_deref().unwrap_or(problem), 200)
 }
 
 #[cfg(test)]
@@ -252,8 +277,6 @@ mod tests {
     struct Row {
         #[serde(default, deserialize_with = "u64")]
         n: Option<u64>,
-        #[serde(default, deserialize_with = "f64")]
-        x: Option<f64>,
         #[serde(default, deserialize_with = "bool")]
         b: bool,
         #[serde(default, deserialize_with = "text")]
@@ -262,6 +285,10 @@ mod tests {
 
     fn row(json: &str) -> Row {
         serde_json::from_str(json).unwrap()
+    }
+
+    fn number(json: &str) -> Result<Option<f64>, WrongScalar> {
+        serde_json::from_str::<Scalar>(json).unwrap().to_f64()
     }
 
     fn fails(json: &str) -> bool {
@@ -282,7 +309,7 @@ mod tests {
         assert_eq!(row("{}").n, None);
         assert_eq!(row(r#"{"n":null}"#).n, None);
         assert_eq!(row(r#"{"n":" "}"#).n, None);
-        assert_eq!(row(r#"{"x":""}"#).x, None);
+        assert_eq!(number(r#""""#), Ok(None));
     }
 
     #[test]
@@ -293,18 +320,19 @@ mod tests {
             r#"{"n":"abc"}"#,
             r#"{"n":[1]}"#,
             r#"{"n":"NaN"}"#,
-            r#"{"x":"inf"}"#,
         ] {
             assert!(fails(bad), "{bad}");
+        }
+        for bad in [r#""inf""#, r#""x""#] {
+            assert!(number(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn fractions_are_read_from_numbers_and_strings() {
-        assert_eq!(row(r#"{"x":0.25}"#).x, Some(0.25));
-        assert_eq!(row(r#"{"x":"12.5"}"#).x, Some(12.5));
-        assert_eq!(row(r#"{"x":-3}"#).x, Some(-3.0));
-        assert_eq!(row(r#"{"x":7}"#).x, Some(7.0));
+        for (json, value) in [("0.25", 0.25), (r#""12.5""#, 12.5), ("-3", -3.0), ("7", 7.0)] {
+            assert_eq!(number(json), Ok(Some(value)), "{json}");
+        }
     }
 
     #[test]
@@ -355,5 +383,65 @@ mod tests {
         assert_eq!(told, "invalid type: string `…`, expected u8");
         assert_eq!(without_content(&long).len(), 200);
         assert_eq!(without_content("missing field `data`\n"), "missing field `data`");
+        for (quoted, told) in [
+            (
+                "invalid type: integer `4711`, expected a string",
+                "invalid type: integer `…`, expected a string",
+            ),
+            (
+                "invalid type: map, expected a string",
+                "invalid type: map, expected a string",
+            ),
+            (
+                "invalid value: string \"x, expected `4711`\", expected 1 at line 1 column 9",
+                "invalid value: string `…`, expected 1 at line 1 column 9",
+            ),
+            (
+                "unknown variant `4711`, expected `a`",
+                "unknown variant `…`, expected `a`",
+            ),
+        ] {
+            assert_eq!(without_content(quoted), told);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_scalar_is_told_without_it() {
+        for (json, told) in [
+            (
+                r#"{"n":"hunter2"}"#,
+                "expected a whole number of at least 0, got a text",
+            ),
+            (r#"{"b":"hunter2"}"#, "expected 0 or 1, got a text"),
+            (r#"{"b":4711}"#, "expected 0 or 1, got another number"),
+        ] {
+            let problem = serde_json::from_str::<Row>(json).unwrap_err().to_string();
+            assert!(problem.starts_with(told), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_figure_that_only_informs_is_never_an_error() {
+        #[derive(Debug, Deserialize)]
+        struct Figures {
+            #[serde(default, deserialize_with = "measured")]
+            x: Option<f64>,
+            #[serde(default, deserialize_with = "counted")]
+            n: Option<u64>,
+        }
+        let read = |json: &str| {
+            let figures = serde_json::from_str::<Figures>(json).unwrap();
+            (figures.x, figures.n)
+        };
+        assert_eq!(read(r#"{"x":"0.5","n":"1e3"}"#), (Some(0.5), Some(1000)));
+        for odd in [
+            "{}",
+            r#"{"x":-1,"n":-1}"#,
+            r#"{"x":"U","n":"U"}"#,
+            r#"{"x":[1],"n":{"a":1}}"#,
+            r#"{"x":null,"n":1e30}"#,
+        ] {
+            assert_eq!(read(odd), (None, None), "{odd}");
+        }
     }
 }

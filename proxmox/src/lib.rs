@@ -8,7 +8,7 @@
 //! use std::time::Duration;
 //!
 //! use portico_proxmox::{
-//!     ApiToken, Client, ClusterConfig, NewSnapshot, NoObserver, Secret, SnapshotName, TaskState, Trust,
+//!     ApiToken, Client, ClusterConfig, NewSnapshot, NoObserver, Secret, SnapshotName, TaskState, TaskWait, Trust,
 //! };
 //!
 //! # async fn tour() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,27 +27,28 @@
 //! // What takes long is a task. Its id says that it began, its state how it goes, its log what it does.
 //! let new = NewSnapshot { name: SnapshotName::new("before-update")?, description: None, with_memory: false };
 //! let task = vm.create_snapshot(&new).await?;
-//! let mut seen = 0;
-//! let end = loop {
-//!     let state = client.task_status(&task).await?;
-//!     for line in client.task_log(&task, seen, 50).await?.lines {
-//!         println!("{}", line.t);
-//!         seen = line.n;
-//!     }
-//!     if state.is_finished() {
-//!         break state;
-//!     }
-//!     tokio::time::sleep(Duration::from_secs(1)).await;
-//! };
-//! match end {
+//! let wait = TaskWait { limit: Duration::from_mins(30), ..TaskWait::default() };
+//! match client.task_end(&task, &wait).await? {
 //!     TaskState::Failed { reason, text } => println!("{reason}: {text}"),
+//!     TaskState::Running => println!("not ended yet"),
 //!     end => println!("{}", if end.is_success() { "taken" } else { "lost" }),
+//! }
+//! let mut seen = 0;
+//! loop {
+//!     let log = client.task_log(&task, seen, 500).await?;
+//!     if log.lines.is_empty() {
+//!         break;
+//!     }
+//!     for line in log.lines {
+//!         println!("{}", line.t);
+//!         seen += 1;
+//!     }
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! `examples/snapshot.rs` is the same as a program, with a time limit. Progress of backups and restores is read from
+//! `examples/snapshot.rs` is the same as a program that shows the log while the task runs. Progress of backups and restores is read from
 //! their logs by [`TaskProgress`], and why one failed by [`BackupFailure`] and [`RestoreFailure`].
 //!
 //! # What lives here
@@ -70,10 +71,10 @@
 //! - A **read** is repeated when it fails in a way that passes by itself, at the next endpoint first.
 //! - A **write** is sent once. Only if no connection came about is the next endpoint tried. When it fails,
 //!   [`Error::may_have_happened`] tells whether it may have been done.
-//! - An answer of a task's id ([`Upid`]) only means that the task began. [`Client::task_status`] tells how
-//!   it went.
+//! - An answer of a task's id ([`Upid`]) only means that the task began. [`Client::task_end`] tells how it went.
 //! - Whatever PVE sends is taken for hostile: sizes, types and texts are checked before they are used.
-//! - PVE's texts are for the provider, not for customers. Secrets that were sent are cut out of them.
+//! - PVE's texts are for the provider, not for customers. Secrets that were sent are cut out of them. Of an answer that
+//!   cannot be read errors and logs say what was expected, and nothing of its content.
 //!
 //! # Deliberately not here
 //! Nothing of the panel: no services, owners, products, caching of states, jobs. No ticket login: a panel
@@ -85,8 +86,10 @@ mod client;
 mod cluster;
 pub mod console;
 mod error;
+mod foreign;
 mod id;
 mod lenient;
+mod log;
 mod nodes;
 mod notes;
 mod observe;
@@ -103,27 +106,30 @@ pub use api::PowerState;
 pub use api::access::{Permissions, Version};
 pub use api::agent::{AgentState, ExecStatus, GuestAddress, GuestFileSystem, GuestInterface, GuestOs};
 pub use api::backup::{BackupMode, Compression, NewBackup, Retention};
-pub use api::change::{CloudinitData, PendingValue};
-pub use api::clone::{CloneOptions, DiskFormat};
-pub use api::cluster::{NodeResource, Resources, StorageResource, VmResource};
+pub use api::clone::{CloneOptions, DiskFormat, Removal};
+pub use api::cloudinit::CloudinitData;
+pub use api::cluster::{NodeResource, NodeState, Resources, StorageResource, VmResource};
 pub use api::config::{ConfigUpdate, InvalidUpdate, VmConfig};
 pub use api::console::VncProxy;
 pub use api::firewall::{
-    ClusterFirewall, FirewallDirection, FirewallLogLevel, FirewallMacro, FirewallName, FirewallOptions,
+    ClusterFirewall, FirewallDirection, FirewallLogLevel, FirewallMacro, FirewallOptions,
     FirewallOptionsUpdate, FirewallPolicy, FirewallReference, FirewallRule, FirewallRules, FirewallSet,
-    FirewallSetEntry, RuleAction, RuleComment, RuleDraft, RulePlace, RuleText, SetMember,
+    FirewallSetEntry, Membership, RuleAction, RuleComment, RuleDraft, RulePlace, RuleText,
 };
+pub use api::pending::PendingValue;
 pub use api::restore::{InvalidRestore, Restore};
 pub use api::rrd::{Consolidation, SeriesPoint, Timeframe};
 pub use api::snapshots::{Feature, FeatureAnswer, NewSnapshot, Snapshot, SnapshotState, Snapshots};
-pub use api::status::{HaStatus, VmStatus};
+pub use api::status::{DriveCounters, HaStatus, VmStatus};
 pub use api::storage::{ContentKind, NodeStorage, Verification, Volume};
-pub use api::tasks::{LogLine, TaskEntry, TaskFilter, TaskLog, TaskSource, TaskState};
+pub use api::task_end::TaskWait;
+pub use api::tasks::{TaskEntry, TaskFilter, TaskLog, TaskSource, TaskState};
 pub use api::volume::{VolumeDetails, VolumeEdit};
 pub use client::{Client, Vm};
 pub use cluster::{ApiToken, ClusterConfig, Fingerprint, Limits, Timeouts, Trust};
 pub use error::{Cause, ConfigError, Error, Target};
-pub use id::{InvalidId, NodeName, SnapshotName, StorageId, VmId, VolumeId};
+pub use id::{FirewallName, InvalidId, NodeName, SetMember, SnapshotName, StorageId, VmId, VolumeId};
+pub use log::LogLine;
 pub use notes::{InvalidNotes, Notes};
 pub use observe::{NoObserver, Observer, Outcome};
 pub use progress::{BackupFailure, RestoreFailure, TaskProgress};

@@ -3,8 +3,9 @@
 //! PVE tells neither in any other way. The log is meant for people and may change its words: what cannot be read
 //! is no progress, never an error.
 
-use crate::api::tasks::LogLine;
+use crate::foreign;
 use crate::id::VmId;
+use crate::log::LogLine;
 use crate::reason::Reason;
 
 /// How far a task has come.
@@ -119,7 +120,7 @@ fn reason(text: &str, before: &[LogLine]) -> Reason {
 }
 
 fn kept(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(1024).collect()
+    foreign::kept(text, 1024)
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use crate::api::firewall::{FirewallName, SetMember};
 use crate::error::Target;
-use crate::id::{NodeName, SnapshotName, StorageId, VmId, VolumeId};
+use crate::id::{FirewallName, NodeName, SetMember, SnapshotName, StorageId, VmId, VolumeId};
 use crate::secret::Secret;
 use crate::upid::Upid;
 
@@ -57,11 +56,17 @@ impl Route {
 
     /// `/nodes/{node}/qemu/{vmid}`, which most calls about a VM begin with.
     pub(crate) fn vm(method: Method, node: &NodeName, vmid: VmId) -> Self {
-        Self::new(method)
-            .word("/nodes")
-            .node(node)
-            .word("/qemu")
-            .vmid(vmid)
+        Self::vm_on(method, Some(node), vmid)
+    }
+
+    /// As [`Self::vm`]; without a node fit for an error's target, not to be called.
+    pub(crate) fn vm_on(method: Method, node: Option<&NodeName>, vmid: VmId) -> Self {
+        let nodes = Self::new(method).word("/nodes");
+        let node = match node {
+            Some(node) => nodes.node(node),
+            None => nodes.word("/{node}"),
+        };
+        node.word("/qemu").vmid(vmid)
     }
 
     /// Fixed words, each with its slash in front.
@@ -120,6 +125,24 @@ impl Route {
 
     pub(crate) fn member(self, member: &SetMember) -> Self {
         self.segment("/{cidr}", member.as_str())
+    }
+
+    /// The VM that the call is about without having it in its path.
+    pub(crate) fn about(mut self, vmid: VmId) -> Self {
+        self.vmid = Some(vmid);
+        self
+    }
+
+    /// The storage that the call is about without having it in its path.
+    pub(crate) fn about_storage(mut self, storage: &StorageId) -> Self {
+        self.storage = Some(storage.clone());
+        self
+    }
+
+    /// The volume that the call is about without having it in its path.
+    pub(crate) fn about_volume(mut self, volume: &VolumeId) -> Self {
+        self.volume = Some(volume.clone());
+        self
     }
 
     fn segment(mut self, template: &'static str, value: &str) -> Self {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{InvalidId, NodeName, VmId};
 
@@ -110,7 +110,10 @@ fn parse(text: &str) -> Option<Upid> {
     let (user_text, user) = next()?;
     let (after, _) = next()?;
     let ended = next().is_none();
-    if kind_text.is_empty() || user_text.is_empty() || id_text.contains('/') || !after.is_empty() || !ended {
+    let slash = [kind_text, id_text, user_text]
+        .iter()
+        .any(|part| part.contains('/'));
+    if kind_text.is_empty() || user_text.is_empty() || slash || !after.is_empty() || !ended {
         return None;
     }
     Some(Upid {
@@ -153,7 +156,7 @@ impl<'de> Deserialize<'de> for Upid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
             .parse()
-            .map_err(de::Error::custom)
+            .map_err(InvalidId::in_answer)
     }
 }
 
@@ -207,6 +210,8 @@ mod tests {
             good.replace(":100:", ":1/0:"),
             good.replace("panel@pve!portico", ""),
             good.replace("qmsnapshot", "qm snapshot"),
+            good.replace("qmsnapshot", "qm/snapshot"),
+            good.replace("panel@pve", "panel/x@pve"),
             good.replace("qmsnapshot", &"q".repeat(600)),
         ] {
             assert!(bad.parse::<Upid>().is_err(), "{bad:?}");

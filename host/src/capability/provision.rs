@@ -4,7 +4,7 @@
 //! there with what the product and the service say, and writes only what differs, so it may be repeated at any time.
 
 use async_trait::async_trait;
-use portico_proxmox::property::{Disk, DriveSlot, Ip4, Ip6, IpConfig, Net, PropertyError, Throttle};
+use portico_proxmox::property::{Disk, DriveSlot, Ip4, Ip6, Net, PropertyError, Throttle};
 use portico_proxmox::{ConfigUpdate, Error, InvalidUpdate, Reason, VmConfig};
 use portico_runtime::bindings::CapabilityError;
 use portico_runtime::bindings::provision::Applied;
@@ -191,7 +191,7 @@ fn cloud_init(changes: &mut Changes, config: &VmConfig, addresses: &Addresses) -
         .into_iter()
         .find(|(number, _)| *number == 0)
         .map(|(_, old)| old);
-    let mut new = old.clone().unwrap_or_else(|| IpConfig::parse(""));
+    let mut new = old.clone().unwrap_or_default();
     if let Some(primary) = addresses.ipv4.first() {
         let wanted = Some(Ip4::Static(*primary));
         if new.ip() != wanted || new.gateway() != addresses.gateway4 {

@@ -9,8 +9,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use crate::client::Vm;
-use crate::error::Error;
+use crate::answer::{clean, malformed};
+use crate::client::{Place, Vm};
+use crate::error::{Error, Target};
+use crate::foreign;
 use crate::lenient;
 use crate::property::MacAddress;
 use crate::reason::Reason;
@@ -86,10 +88,10 @@ pub struct GuestFileSystem {
     #[serde(default, rename = "type", deserialize_with = "short")]
     pub kind: Option<String>,
     /// Size, bytes; older agents do not say.
-    #[serde(default, rename = "total-bytes", deserialize_with = "lenient::u64")]
+    #[serde(default, rename = "total-bytes", deserialize_with = "lenient::counted")]
     pub total: Option<u64>,
     /// Used bytes; older agents do not say.
-    #[serde(default, rename = "used-bytes", deserialize_with = "lenient::u64")]
+    #[serde(default, rename = "used-bytes", deserialize_with = "lenient::counted")]
     pub used: Option<u64>,
 }
 
@@ -126,7 +128,7 @@ fn short<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Str
 }
 
 fn trimmed(text: &str) -> String {
-    let kept: String = text.chars().filter(|c| !c.is_control()).take(256).collect();
+    let kept = foreign::kept(text, 256);
     kept.trim().to_owned()
 }
 
@@ -293,12 +295,13 @@ impl Vm {
             Some(input) => words.secret("input-data", input),
             None => words,
         };
-        let begun: Begun = self
-            .bare(Class::Write, Method::POST, "/agent/exec", params)
+        let path = "/agent/exec";
+        let (begun, place) = self
+            .call_somewhere::<Begun>(Class::Write, Method::POST, |vm| vm.word(path), params)
             .await?;
-        begun.pid.ok_or_else(|| {
-            crate::answer::malformed(self.agent_target(Method::POST, "/agent/exec"), &"no process")
-        })
+        begun
+            .pid
+            .ok_or_else(|| malformed(self.agent_target(Method::POST, &place, path), &"no process"))
     }
 
     /// `GET agent/exec-status`: how a command stands. The agent tells its end once only, so this is not repeated
@@ -313,17 +316,11 @@ impl Vm {
     }
 
     async fn ask<T: DeserializeOwned>(&self, path: &'static str) -> Result<T, Error> {
-        let answer: Wrapped = self
-            .call(Class::Read, Method::GET, |vm| vm.word(path), Params::new())
-            .await?;
-        self.unwrap_result(answer.result, Method::GET, path)
+        self.wrapped(Class::Read, Method::GET, path, Params::new()).await
     }
 
     async fn tell<T: DeserializeOwned>(&self, path: &'static str, params: Params) -> Result<T, Error> {
-        let answer: Wrapped = self
-            .call(Class::Write, Method::POST, |vm| vm.word(path), params)
-            .await?;
-        self.unwrap_result(answer.result, Method::POST, path)
+        self.wrapped(Class::Write, Method::POST, path, params).await
     }
 
     /// Commands with parameters, whose answer is not wrapped.
@@ -337,30 +334,33 @@ impl Vm {
         self.call(class, method, |vm| vm.word(path), params).await
     }
 
-    fn unwrap_result<T: DeserializeOwned>(
+    /// Commands whose answer is wrapped, and so is the agent's own error.
+    async fn wrapped<T: DeserializeOwned>(
         &self,
-        result: Value,
+        class: Class,
         method: Method,
         path: &'static str,
+        params: Params,
     ) -> Result<T, Error> {
-        if let Some(error) = result.get("error") {
+        let secrets = params.secrets().cloned().collect::<Vec<_>>();
+        let (answer, place) = self
+            .call_somewhere::<Wrapped>(class, method.clone(), |vm| vm.word(path), params)
+            .await?;
+        let target = || self.agent_target(method, &place, path);
+        if let Some(error) = answer.result.get("error") {
             let text = error.get("desc").and_then(Value::as_str).unwrap_or_default();
             return Err(Error::Refused {
-                target: self.agent_target(method, path),
+                target: target(),
                 reason: Reason::AgentRefused,
                 status: 200,
-                text: trimmed(text),
+                text: trimmed(&clean(text, secrets.iter())),
             });
         }
-        serde_json::from_value(result)
-            .map_err(|problem| crate::answer::malformed(self.agent_target(method, path), &problem))
+        serde_json::from_value(answer.result).map_err(|problem| malformed(target(), &problem))
     }
 
-    fn agent_target(&self, method: Method, path: &'static str) -> Box<crate::error::Target> {
-        let route = Route::new(method)
-            .word("/nodes/{node}/qemu")
-            .vmid(self.vmid())
-            .word(path);
+    fn agent_target(&self, method: Method, place: &Place, path: &'static str) -> Box<Target> {
+        let route = Route::vm(method, &place.node, self.vmid()).word(path);
         route.target(self.client().name())
     }
 }

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::Error as _;
 
+use crate::answer::malformed;
 use crate::client::{Client, Vm};
 use crate::error::Error;
-use crate::id::{NodeName, StorageId};
+use crate::id::{InvalidId, NodeName, StorageId};
 use crate::lenient;
 use crate::notes::{InvalidNotes, Notes};
 use crate::reason::Reason;
@@ -162,8 +162,9 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Reads `keep-last=3,keep-weekly=4`; parts it does not know are passed over.
-    pub fn parse(text: &str) -> Self {
+    /// Reads `keep-last=3,keep-weekly=4`; parts it does not know are passed over. `None` when the count of one that it
+    /// knows cannot be read: to take that for 0 could mean that all backups are kept.
+    pub fn parse(text: &str) -> Option<Self> {
         let mut out = Self::default();
         for part in text.split(',') {
             let Some((name, count)) = part.split_once('=') else {
@@ -178,9 +179,9 @@ impl Retention {
                 "keep-yearly" => &mut out.yearly,
                 _ => continue,
             };
-            *place = count.trim().parse().unwrap_or(0);
+            *place = count.trim().parse().ok()?;
         }
-        out
+        Some(out)
     }
 
     /// The most backups of a VM that can be kept; `None` if all are.
@@ -237,7 +238,7 @@ impl<'de> Deserialize<'de> for Begun {
         if text == "OK" {
             return Ok(Self::NotHere);
         }
-        text.parse().map(Self::Task).map_err(D::Error::custom)
+        text.parse().map(Self::Task).map_err(InvalidId::in_answer)
     }
 }
 
@@ -251,54 +252,52 @@ impl Vm {
     /// [`Reason::VmNotFound`] when the cluster and the node disagree on where the VM is, as in the middle of a
     /// migration.
     pub async fn create_backup(&self, new: &NewBackup) -> Result<Upid, Error> {
-        let params = new.params().set("vmid", self.vmid());
         let node = self.node().await?;
         let sent = Instant::now();
-        if let Begun::Task(upid) = self.vzdump(&node, &params).await? {
+        if let Begun::Task(upid) = self.vzdump(&node, new).await? {
             return Ok(upid);
         }
         let elsewhere = self.client().resolve(self.vmid(), Some(sent)).await?;
         if elsewhere != node
-            && let Begun::Task(upid) = self.vzdump(&elsewhere, &params).await?
+            && let Begun::Task(upid) = self.vzdump(&elsewhere, new).await?
         {
             return Ok(upid);
         }
-        let mut target = vzdump_route(&elsewhere).target(self.client().name());
-        target.vmid = Some(self.vmid());
         Err(Error::Refused {
-            target,
+            target: self.vzdump_route(&elsewhere, new).target(self.client().name()),
             reason: Reason::VmNotFound,
             status: 200,
             text: "OK".to_owned(),
         })
     }
 
-    async fn vzdump(&self, node: &NodeName, params: &Params) -> Result<Begun, Error> {
-        let result = self
-            .client()
-            .call(Class::Write, &vzdump_route(node), params)
-            .await;
+    async fn vzdump(&self, node: &NodeName, new: &NewBackup) -> Result<Begun, Error> {
+        let params = new.params().set("vmid", self.vmid());
+        let route = self.vzdump_route(node, new);
+        let result = self.client().call(Class::Write, &route, &params).await;
         if matches!(result, Err(Error::NodeUnreachable { .. })) {
             self.client().nodes().doubt();
         }
         Ok(result?.data)
     }
-}
 
-fn vzdump_route(node: &NodeName) -> Route {
-    Route::new(Method::POST).word("/nodes").node(node).word("/vzdump")
+    fn vzdump_route(&self, node: &NodeName, new: &NewBackup) -> Route {
+        let route = Route::new(Method::POST).word("/nodes").node(node).word("/vzdump");
+        route.about(self.vmid()).about_storage(&new.storage)
+    }
 }
 
 impl Client {
     /// `GET /nodes/{node}/vzdump/defaults`: the retention that backups on a storage are held to.
     ///
     /// # Errors
-    /// [`Reason::WrongContent`] when the storage takes no backups.
+    /// [`Reason::WrongContent`] when the storage takes no backups, [`Error::Malformed`] when a count cannot be read.
     pub async fn backup_retention(&self, node: &NodeName, storage: &StorageId) -> Result<Retention, Error> {
         let route = Route::get("/nodes").node(node).word("/vzdump/defaults");
         let params = Params::new().set("storage", storage);
         let defaults: Defaults = self.call(Class::Read, &route, &params).await?.data;
-        Ok(Retention::parse(&defaults.prune.unwrap_or_default()))
+        Retention::parse(&defaults.prune.unwrap_or_default())
+            .ok_or_else(|| malformed(route.target(self.name()), &"a count of the retention is none"))
     }
 }
 
@@ -308,15 +307,19 @@ mod tests {
 
     #[test]
     fn retention_is_read_and_printed_in_pves_words() {
-        let retention = Retention::parse("keep-daily=7, keep-last=3,keep-all=0,keep-moons=2");
+        let parse = |text: &str| Retention::parse(text).unwrap();
+        let retention = parse("keep-daily=7, keep-last=3,keep-all=0,keep-moons=2");
         assert_eq!(
             (retention.last, retention.daily, retention.limit()),
             (3, 7, Some(10))
         );
         assert_eq!(retention.to_string(), "keep-last=3,keep-daily=7");
-        for all in ["", "keep-all=1", "keep-last=0", "nonsense", "keep-last=-1"] {
-            assert_eq!(Retention::parse(all).limit(), None, "{all}");
-            assert_eq!(Retention::parse(all).to_string(), "keep-all=1");
+        for all in ["", "keep-all=1", "keep-last=0", "nonsense"] {
+            assert_eq!(parse(all).limit(), None, "{all}");
+            assert_eq!(parse(all).to_string(), "keep-all=1");
+        }
+        for odd in ["keep-last=-1", "keep-daily=7,keep-last=many", "keep-last="] {
+            assert_eq!(Retention::parse(odd), None, "{odd}");
         }
     }
 }

@@ -89,6 +89,23 @@ impl CloneOptions {
     }
 }
 
+/// What goes along with a VM that is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Its entries in backup jobs, replication and high availability.
+    pub purge: bool,
+    /// Every disk of its number on all storages, also those that its config does not name.
+    pub unreferenced_disks: bool,
+}
+
+impl Removal {
+    /// All of that.
+    pub const WHOLE: Self = Self {
+        purge: true,
+        unreferenced_disks: true,
+    };
+}
+
 impl Vm {
     /// `POST clone`: copies this VM. The task's id carries this VM's number, not the copy's.
     ///
@@ -96,7 +113,8 @@ impl Vm {
     ///
     /// # Errors
     /// [`Reason::VmExists`](crate::Reason::VmExists) when the number is taken; if by a VM on another node, only
-    /// the task says so. [`Reason::LockTimeout`](crate::Reason::LockTimeout), mostly in the task, when many
+    /// the task says so. [`Reason::LocalStorage`](crate::Reason::LocalStorage) for a copy on another node.
+    /// [`Reason::LockTimeout`](crate::Reason::LockTimeout), mostly in the task, when many
     /// clones are made at once: passes by itself. [`Reason::StorageFull`](crate::Reason::StorageFull) in the task,
     /// which then leaves no copy behind.
     pub async fn clone_to(&self, options: &CloneOptions) -> Result<Upid, Error> {
@@ -117,22 +135,21 @@ impl Vm {
     /// `DELETE`: removes the VM with its disks, snapshots, firewall rules, pool membership and the rights on it.
     /// Backups stay.
     ///
-    /// With `purge` it is taken out of backup jobs, replication and high availability too, with
-    /// `unreferenced_disks` every disk of its number on all storages goes, also those that its config does not
-    /// name.
-    ///
     /// # Errors
     /// [`Reason::VmRunning`](crate::Reason::VmRunning), [`Reason::Protected`](crate::Reason::Protected),
     /// [`Reason::HaManaged`](crate::Reason::HaManaged). For one who wants it gone,
     /// [`Error::is_vm_missing`] is success.
-    pub async fn destroy(&self, purge: bool, unreferenced_disks: bool) -> Result<Upid, Error> {
+    pub async fn destroy(&self, removal: Removal) -> Result<Upid, Error> {
         let params = Params::new()
-            .flag("purge", purge)
-            .flag("destroy-unreferenced-disks", unreferenced_disks);
+            .flag("purge", removal.purge)
+            .flag("destroy-unreferenced-disks", removal.unreferenced_disks);
         self.call(Class::Write, Method::DELETE, |vm| vm, params).await
     }
 
-    /// `POST template`: makes the stopped VM a template, for good. It must not have snapshots.
+    /// `POST template`: makes the stopped VM a template, for good.
+    ///
+    /// In the task or at once: [`Reason::HasSnapshots`](crate::Reason::HasSnapshots),
+    /// [`Reason::VmRunning`](crate::Reason::VmRunning), [`Reason::Template`](crate::Reason::Template).
     pub async fn make_template(&self) -> Result<Upid, Error> {
         self.call(
             Class::Write,

@@ -5,9 +5,10 @@
 
 use std::time::Instant;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::api::storage::{ContentKind, kinds};
 use crate::api::{PowerState, tags};
 use crate::client::Client;
 use crate::error::Error;
@@ -34,34 +35,34 @@ pub struct VmResource {
     #[serde(default, deserialize_with = "lenient::bool")]
     pub template: bool,
     /// Seconds since the QEMU process began.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub uptime: Option<u64>,
     /// Used fraction of all its CPUs, 0 to 1.
-    #[serde(default, deserialize_with = "lenient::f64")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub cpu: Option<f64>,
     /// Number of CPUs.
-    #[serde(default, deserialize_with = "lenient::f64")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub maxcpu: Option<f64>,
     /// Used memory, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub mem: Option<u64>,
     /// Configured memory, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub maxmem: Option<u64>,
     /// Size of the boot disk, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub maxdisk: Option<u64>,
     /// Bytes received by the guest since its start.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub netin: Option<u64>,
     /// Bytes sent by the guest since its start.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub netout: Option<u64>,
     /// Bytes read from disks since its start.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub diskread: Option<u64>,
     /// Bytes written to disks since its start.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub diskwrite: Option<u64>,
     /// The operation that holds the VM.
     #[serde(default)]
@@ -77,28 +78,50 @@ pub struct VmResource {
     pub hastate: Option<String>,
 }
 
+/// Whether a node takes part in the cluster just now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum NodeState {
+    /// It does.
+    Online,
+    /// It does not.
+    Offline,
+    /// It was never seen, or is in a state that this crate does not know.
+    #[default]
+    Unknown,
+}
+
+impl<'de> Deserialize<'de> for NodeState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match lenient::text(deserializer)?.as_deref() {
+            Some("online") => Self::Online,
+            Some("offline") => Self::Offline,
+            _ => Self::Unknown,
+        })
+    }
+}
+
 /// A node as the cluster's list has it. Figures need `Sys.Audit`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct NodeResource {
     /// The node's name.
     pub node: NodeName,
-    /// `online`, `offline` or `unknown`.
+    /// Whether it takes part in the cluster.
     #[serde(default)]
-    pub status: String,
+    pub status: NodeState,
     /// Used fraction of all CPUs, 0 to 1.
-    #[serde(default, deserialize_with = "lenient::f64")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub cpu: Option<f64>,
     /// Number of CPUs.
-    #[serde(default, deserialize_with = "lenient::f64")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub maxcpu: Option<f64>,
     /// Used memory, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub mem: Option<u64>,
     /// Memory, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub maxmem: Option<u64>,
     /// Seconds since the node booted.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub uptime: Option<u64>,
 }
 
@@ -118,7 +141,7 @@ impl VmResource {
 impl NodeResource {
     /// Whether the node takes part in the cluster just now.
     pub fn is_online(&self) -> bool {
-        self.status == "online"
+        self.status == NodeState::Online
     }
 }
 
@@ -135,24 +158,28 @@ pub struct StorageResource {
     /// Whether all nodes see the same content.
     #[serde(default, deserialize_with = "lenient::bool")]
     pub shared: bool,
-    /// What it may hold, comma-separated, such as `iso,backup`.
-    #[serde(default)]
-    pub content: String,
+    /// What it may hold; kinds that this crate has no use for are left out.
+    #[serde(default, deserialize_with = "kinds")]
+    pub content: Vec<ContentKind>,
     /// Used bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub disk: Option<u64>,
     /// Size, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub maxdisk: Option<u64>,
-    /// `available` or `unknown`.
-    #[serde(default)]
-    pub status: String,
+    /// Whether its node reports about it just now.
+    #[serde(default, rename = "status", deserialize_with = "available")]
+    pub available: bool,
+}
+
+fn available<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(lenient::text(deserializer)?.as_deref() == Some("available"))
 }
 
 impl StorageResource {
-    /// Whether the storage is set up to hold this kind of content, such as `backup`.
-    pub fn holds(&self, content: &str) -> bool {
-        self.content.split(',').any(|kind| kind.trim() == content)
+    /// Whether the storage is set up to hold this kind of content.
+    pub fn holds(&self, kind: ContentKind) -> bool {
+        self.content.contains(&kind)
     }
 }
 
@@ -217,7 +244,7 @@ fn sort(entries: Vec<Value>) -> Resources {
     }
 }
 
-/// The VMs; of one whose entry cannot be read only number and node. A figure that no version of this crate knows must
+/// The VMs; of one whose entry cannot be read only number and node. A part that no version of this crate knows must
 /// not make a VM disappear from the cluster.
 fn read_vms(entries: Vec<Value>) -> Vec<VmResource> {
     let (mut vms, mut odd) = (Vec::with_capacity(entries.len()), Vec::new());
@@ -279,11 +306,12 @@ mod tests {
         );
         assert!(silent.tags.is_empty());
         assert!(resources.nodes[0].is_online());
-        assert!(resources.storages[0].holds("backup") && !resources.storages[0].holds("images"));
+        let local = &resources.storages[0];
+        assert!(local.holds(ContentKind::Backup) && !local.holds(ContentKind::Images) && local.available);
     }
 
     #[test]
-    fn a_vm_with_a_figure_that_cannot_be_read_is_still_where_it_is() {
+    fn a_vm_with_a_part_that_cannot_be_read_is_still_where_it_is() {
         let resources = sort(
             serde_json::from_str(
                 r#"[{"type":"qemu","vmid":100,"node":"pve1","status":"running","uptime":-1},
@@ -293,6 +321,10 @@ mod tests {
         );
         let places = resources.vms.iter().map(|vm| (vm.vmid.get(), vm.node.as_str()));
         assert_eq!(places.collect::<Vec<_>>(), [(100, "pve1"), (101, "pve1")]);
-        assert_eq!(resources.vms[0].state, PowerState::Unknown);
+        let [figure, lock] = &resources.vms[..] else {
+            panic!()
+        };
+        assert_eq!((&figure.state, figure.uptime), (&PowerState::Running, None));
+        assert_eq!(lock.state, PowerState::Unknown);
     }
 }

@@ -1,264 +1,27 @@
 //! A VM's configuration: reading it whole, changing parts of it.
+//!
+//! `read` has what a config says; what is changed, and the calls, are here.
 
-use std::borrow::Cow;
+mod read;
 
 use http::Method;
 use indexmap::IndexMap;
-use serde::Deserialize;
-use serde_json::Value;
 
-use crate::api::split_tags;
+pub use self::read::VmConfig;
 use crate::client::Vm;
 use crate::error::Error;
-use crate::id::{SnapshotName, is_config_id};
-use crate::lenient::{Scalar, parse_bool};
-use crate::property::{
-    Agent, BootOrder, Bus, Disk, DriveSlot, IpConfig, Net, PropertyString, Vga, decode_ssh_keys,
-    encode_ssh_keys,
-};
-use crate::reason::Lock;
+use crate::foreign;
+use crate::id::is_config_id;
+use crate::property::{Disk, DriveSlot, encode_ssh_keys};
 use crate::route::Params;
 use crate::secret::Secret;
 use crate::transport::Class;
-
-/// A VM's configuration, every key as PVE sent it, with getters that give some of them a type.
-///
-/// A getter gives `None` for a key that is not set: then PVE's default holds.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(transparent)]
-pub struct VmConfig {
-    values: IndexMap<String, Value>,
-}
-
-impl VmConfig {
-    /// Every key with its value, in the order it came.
-    pub fn values(&self) -> &IndexMap<String, Value> {
-        &self.values
-    }
-
-    /// A value as text, whatever JSON type it came as.
-    pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
-        match self.values.get(key)? {
-            Value::String(text) => Some(Cow::Borrowed(text)),
-            Value::Number(number) => Some(Cow::Owned(number.to_string())),
-            Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "1" } else { "0" })),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }
-    }
-
-    /// A value as a whole number.
-    pub fn whole(&self, key: &str) -> Option<u64> {
-        Scalar::Text(self.text(key)?.into_owned()).to_u64().ok().flatten()
-    }
-
-    /// A value as a number.
-    pub fn number(&self, key: &str) -> Option<f64> {
-        Scalar::Text(self.text(key)?.into_owned()).to_f64().ok().flatten()
-    }
-
-    /// A value as a boolean; false if not set.
-    pub fn flag(&self, key: &str) -> bool {
-        self.text(key)
-            .and_then(|text| parse_bool(text.trim()))
-            .unwrap_or(false)
-    }
-
-    /// The digest of the config, to be given with a change so that it is refused if another came before.
-    pub fn digest(&self) -> Option<Cow<'_, str>> {
-        self.text("digest")
-    }
-
-    /// The name.
-    pub fn name(&self) -> Option<Cow<'_, str>> {
-        self.text("name")
-    }
-
-    /// The notes.
-    pub fn description(&self) -> Option<Cow<'_, str>> {
-        self.text("description")
-    }
-
-    /// The operation that holds the VM.
-    pub fn lock(&self) -> Option<Lock> {
-        self.text("lock").map(|word| Lock::from(&*word))
-    }
-
-    /// Whether it is a template.
-    pub fn is_template(&self) -> bool {
-        self.flag("template")
-    }
-
-    /// Whether it is protected against removal.
-    pub fn is_protected(&self) -> bool {
-        self.flag("protection")
-    }
-
-    /// CPUs of the guest: sockets by cores, each 1 unless set.
-    pub fn cpus(&self) -> u64 {
-        let (cores, sockets) = (
-            self.whole("cores").unwrap_or(1),
-            self.whole("sockets").unwrap_or(1),
-        );
-        cores.saturating_mul(sockets)
-    }
-
-    /// Memory in MiB; PVE's default is 512. The value is a number, a text or `current=N`, by version.
-    pub fn memory_mib(&self) -> u64 {
-        let memory = self.text("memory").and_then(|text| {
-            PropertyString::from(&*text)
-                .get_or_default("current")
-                .and_then(|number| number.trim().parse().ok())
-        });
-        memory.unwrap_or(512)
-    }
-
-    /// The kind of the guest's system, such as `l26` or `win11`.
-    pub fn ostype(&self) -> Option<Cow<'_, str>> {
-        self.text("ostype")
-    }
-
-    /// Tags.
-    pub fn tags(&self) -> Vec<String> {
-        split_tags(&self.text("tags").unwrap_or_default())
-    }
-
-    /// The snapshot that the present state descends from.
-    pub fn parent(&self) -> Option<SnapshotName> {
-        self.text("parent").and_then(|name| SnapshotName::new(name).ok())
-    }
-
-    /// The guest agent.
-    pub fn agent(&self) -> Option<Agent> {
-        self.text("agent").map(|text| Agent::parse(&text))
-    }
-
-    /// The boot order.
-    pub fn boot(&self) -> Option<BootOrder> {
-        self.text("boot").map(|text| BootOrder::parse(&text))
-    }
-
-    /// The display.
-    pub fn vga(&self) -> Option<Vga> {
-        self.text("vga").map(|text| Vga::parse(&text))
-    }
-
-    /// What is in a slot.
-    pub fn drive(&self, slot: DriveSlot) -> Option<Disk> {
-        Disk::parse(&self.text(&slot.to_string())?).ok()
-    }
-
-    /// Everything in drive slots, CD drives, firmware state and detached volumes included, in PVE's order.
-    pub fn drives(&self) -> Vec<(DriveSlot, Disk)> {
-        let mut drives: Vec<_> = self
-            .values
-            .keys()
-            .filter_map(|key| key.parse().ok())
-            .filter_map(|slot| Some((slot, self.drive(slot)?)))
-            .collect();
-        drives.sort_by_key(|(slot, _)| *slot);
-        drives
-    }
-
-    /// The disks that the guest keeps data on: no CD, cloud-init drive, firmware state or detached volume.
-    pub fn disks(&self) -> Vec<(DriveSlot, Disk)> {
-        self.drives()
-            .into_iter()
-            .filter(|(slot, disk)| slot.is_drive() && disk.is_disk())
-            .collect()
-    }
-
-    /// The disk the system is on: the first real disk of the boot order, else that of the older `bootdisk`
-    /// key, else the first disk there is (IDE, SCSI, VirtIO, SATA), as PVE itself looks for it.
-    pub fn system_disk(&self) -> Option<(DriveSlot, Disk)> {
-        let disks = self.disks();
-        let ordered = self.boot().map(|boot| boot.drives()).unwrap_or_default();
-        let bootdisk = self.text("bootdisk").and_then(|slot| slot.trim().parse().ok());
-        let named = ordered
-            .into_iter()
-            .chain(bootdisk)
-            .find(|slot| disks.iter().any(|(other, _)| other == slot));
-        match named {
-            Some(slot) => disks.into_iter().find(|(other, _)| *other == slot),
-            None => disks.into_iter().next(),
-        }
-    }
-
-    /// The disks beside the system's.
-    pub fn additional_disks(&self) -> Vec<(DriveSlot, Disk)> {
-        let system = self.system_disk().map(|(slot, _)| slot);
-        self.disks()
-            .into_iter()
-            .filter(|(slot, _)| Some(*slot) != system)
-            .collect()
-    }
-
-    /// The drive with the cloud-init data.
-    pub fn cloudinit_drive(&self) -> Option<(DriveSlot, Disk)> {
-        self.drives()
-            .into_iter()
-            .find(|(slot, disk)| slot.is_drive() && disk.is_cloudinit())
-    }
-
-    /// Network cards by number.
-    pub fn nets(&self) -> Vec<(u8, Net)> {
-        self.numbered("net")
-            .into_iter()
-            .filter_map(|(n, text)| Some((n, Net::parse(&text).ok()?)))
-            .collect()
-    }
-
-    /// The addresses that cloud-init gives the cards, by number.
-    pub fn ipconfigs(&self) -> Vec<(u8, IpConfig)> {
-        self.numbered("ipconfig")
-            .into_iter()
-            .map(|(n, text)| (n, IpConfig::parse(&text)))
-            .collect()
-    }
-
-    /// Name servers for cloud-init.
-    pub fn nameservers(&self) -> Vec<String> {
-        let text = self.text("nameserver").unwrap_or_default();
-        let servers = text.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace());
-        servers
-            .filter(|server| !server.is_empty())
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// The public keys that cloud-init gives the user.
-    pub fn ssh_keys(&self) -> Vec<String> {
-        decode_ssh_keys(&self.text("sshkeys").unwrap_or_default())
-    }
-
-    /// Volumes that belong to the VM and are not attached.
-    pub fn unused(&self) -> Vec<(DriveSlot, Disk)> {
-        let mut drives = self.drives();
-        drives.retain(|(slot, _)| slot.bus() == Bus::Unused);
-        drives
-    }
-
-    /// The sum of the sizes of the guest's disks, bytes; unknown sizes count 0.
-    pub fn disk_bytes(&self) -> u64 {
-        self.disks()
-            .iter()
-            .filter_map(|(_, disk)| disk.size())
-            .fold(0, u64::saturating_add)
-    }
-
-    fn numbered(&self, prefix: &str) -> Vec<(u8, Cow<'_, str>)> {
-        let number = |key: &str| key.strip_prefix(prefix)?.parse::<u8>().ok().filter(|n| *n < 32);
-        let keys = self
-            .values
-            .keys()
-            .filter_map(|key| Some((number(key)?, self.text(key)?)));
-        let mut found: Vec<_> = keys.collect();
-        found.sort_by_key(|(n, _)| *n);
-        found
-    }
-}
+use crate::upid::Upid;
 
 /// The key of the password that cloud-init gives the user.
 const PASSWORD: &str = "cipassword";
+/// The key of the public keys that cloud-init gives the user.
+const SSH_KEYS: &str = "sshkeys";
 
 /// A change that PVE would refuse or that would do harm.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -281,7 +44,7 @@ pub enum InvalidUpdate {
     SshKeys,
 }
 
-/// A change of a VM's config.
+/// A change of a VM's config. Of what is done with one key, to set, delete or revert it, the last counts.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigUpdate {
     set: IndexMap<String, String>,
@@ -297,7 +60,7 @@ impl ConfigUpdate {
         Self::default()
     }
 
-    /// Sets a key; the last value counts. A password is kept as by [`Self::set_secret`].
+    /// Sets a key. A password is kept as by [`Self::set_secret`].
     ///
     /// # Errors
     /// See [`InvalidUpdate`].
@@ -308,7 +71,7 @@ impl ConfigUpdate {
         check_key(key)?;
         let value = value.to_string();
         check_value(key, &value)?;
-        self.secrets.shift_remove(key);
+        self.forget(key);
         self.set.insert(key.to_owned(), value);
         Ok(self)
     }
@@ -320,7 +83,7 @@ impl ConfigUpdate {
     pub fn set_secret(mut self, key: &str, value: Secret) -> Result<Self, InvalidUpdate> {
         check_key(key)?;
         check_value(key, value.expose())?;
-        self.set.shift_remove(key);
+        self.forget(key);
         self.secrets.insert(key.to_owned(), value);
         Ok(self)
     }
@@ -331,6 +94,7 @@ impl ConfigUpdate {
     /// See [`InvalidUpdate`].
     pub fn delete(mut self, key: &str) -> Result<Self, InvalidUpdate> {
         check_key(key)?;
+        self.forget(key);
         self.delete.push(key.to_owned());
         Ok(self)
     }
@@ -338,7 +102,9 @@ impl ConfigUpdate {
     /// Empties a slot. A disk becomes a detached volume; a detached volume is freed, for good.
     #[must_use]
     pub fn delete_slot(mut self, slot: DriveSlot) -> Self {
-        self.delete.push(slot.to_string());
+        let key = slot.to_string();
+        self.forget(&key);
+        self.delete.push(key);
         self
     }
 
@@ -348,6 +114,7 @@ impl ConfigUpdate {
     /// See [`InvalidUpdate`].
     pub fn revert(mut self, key: &str) -> Result<Self, InvalidUpdate> {
         check_key(key)?;
+        self.forget(key);
         self.revert.push(key.to_owned());
         Ok(self)
     }
@@ -366,12 +133,21 @@ impl ConfigUpdate {
     /// [`InvalidUpdate::SshKeys`] when one is not a public key.
     pub fn ssh_keys<K: AsRef<str>>(mut self, keys: &[K]) -> Result<Self, InvalidUpdate> {
         let encoded = encode_ssh_keys(keys).map_err(|_| InvalidUpdate::SshKeys)?;
+        self.forget(SSH_KEYS);
         if encoded.is_empty() {
-            self.delete.push("sshkeys".to_owned());
+            self.delete.push(SSH_KEYS.to_owned());
         } else {
-            self.set.insert("sshkeys".to_owned(), encoded);
+            self.set.insert(SSH_KEYS.to_owned(), encoded);
         }
         Ok(self)
+    }
+
+    /// Drops what was to be done with a key: PVE refuses a change that does two things with one.
+    fn forget(&mut self, key: &str) {
+        self.set.shift_remove(key);
+        self.secrets.shift_remove(key);
+        self.delete.retain(|other| other != key);
+        self.revert.retain(|other| other != key);
     }
 
     /// Lets the change be refused ([`Reason::DigestMismatch`](crate::Reason::DigestMismatch)) unless the
@@ -428,9 +204,7 @@ fn check_key(key: &str) -> Result<(), InvalidUpdate> {
     if is_config_id(key) && !steers.contains(&key) {
         Ok(())
     } else {
-        Err(InvalidUpdate::Key(
-            key.chars().filter(|c| !c.is_control()).take(64).collect(),
-        ))
+        Err(InvalidUpdate::Key(foreign::word(key)))
     }
 }
 
@@ -477,5 +251,75 @@ impl Vm {
     pub async fn update_config(&self, update: &ConfigUpdate) -> Result<(), Error> {
         self.change(Method::PUT, |vm| vm.word("/config"), update.params())
             .await
+    }
+
+    /// `POST config`: as [`Vm::update_config`], in a task. For changes that make or copy disks, which take long.
+    ///
+    /// `None` when PVE did it at once and has no task to show. In the task:
+    /// [`Reason::StorageFull`](crate::Reason::StorageFull),
+    /// [`Reason::StorageUnavailable`](crate::Reason::StorageUnavailable),
+    /// [`Reason::VolumeNotFound`](crate::Reason::VolumeNotFound) for a source,
+    /// [`Reason::LockTimeout`](crate::Reason::LockTimeout) while others make volumes on the storage.
+    ///
+    /// # Errors
+    /// [`Reason::Locked`](crate::Reason::Locked) and wrong keys or values at once, as [`Vm::update_config`].
+    pub async fn update_config_task(&self, update: &ConfigUpdate) -> Result<Option<Upid>, Error> {
+        self.call(
+            Class::Write,
+            Method::POST,
+            |vm| vm.word("/config"),
+            update.params(),
+        )
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(update: &ConfigUpdate) -> String {
+        update.params().encode().to_string()
+    }
+
+    #[test]
+    fn the_last_that_is_done_with_a_key_counts() {
+        let set = || ConfigUpdate::new().set("net1", "virtio").unwrap();
+        let delete = || ConfigUpdate::new().delete("net1").unwrap();
+        let revert = || ConfigUpdate::new().revert("net1").unwrap();
+        for (update, expected) in [
+            (set().delete("net1").unwrap(), "delete=net1"),
+            (set().revert("net1").unwrap(), "revert=net1"),
+            (delete().set("net1", "e1000").unwrap(), "net1=e1000"),
+            (delete().revert("net1").unwrap(), "revert=net1"),
+            (delete().delete("net1").unwrap(), "delete=net1"),
+            (revert().set("net1", "e1000").unwrap(), "net1=e1000"),
+            (revert().delete("net1").unwrap(), "delete=net1"),
+        ] {
+            assert_eq!(sent(&update), expected);
+        }
+        let secret = || {
+            ConfigUpdate::new()
+                .set_secret("ciuser", Secret::new("x"))
+                .unwrap()
+        };
+        assert_eq!(sent(&secret().delete("ciuser").unwrap()), "delete=ciuser");
+        assert_eq!(sent(&secret().set("ciuser", "y").unwrap()), "ciuser=y");
+        let slot: DriveSlot = "scsi1".parse().unwrap();
+        let filled = ConfigUpdate::new().set("scsi1", "a1:8").unwrap();
+        assert_eq!(sent(&filled.delete_slot(slot)), "delete=scsi1");
+    }
+
+    #[test]
+    fn keys_that_are_taken_out_again_are_not_sent_too() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtpbGwgYWxsIGh1bWFucyBvciBiZSBraWxsZWQh";
+        let update = ConfigUpdate::new().ssh_keys(&[key]).unwrap();
+        let none = update.ssh_keys::<&str>(&[]).unwrap();
+        assert_eq!(sent(&none), "delete=sshkeys");
+        let again = sent(&none.ssh_keys(&[key]).unwrap());
+        assert!(
+            again.starts_with("sshkeys=") && !again.contains("delete"),
+            "{again}"
+        );
     }
 }

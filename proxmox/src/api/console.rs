@@ -19,8 +19,8 @@ use crate::upid::Upid;
 /// The ports that PVE gives to VNC.
 const PORTS: std::ops::RangeInclusive<u64> = 5900..=5999;
 
-/// A port that waits for a connection, and what opens it.
-#[derive(Debug, Clone)]
+/// A port that waits for one connection, and what opens it.
+#[derive(Debug)]
 pub struct VncProxy {
     client: Client,
     vmid: VmId,
@@ -110,13 +110,14 @@ impl VncProxy {
         self.upid.as_ref()
     }
 
-    /// Connects to the port, at the endpoint that opened it and no other, with the trust of all calls.
+    /// Connects to the port, at the endpoint that opened it and no other, with the trust of all calls. It works once;
+    /// take the password before.
     ///
     /// # Errors
     /// - [`Error::Unauthorized`]: the ticket is older than 40 s, or was given to another token. Ask for a new one.
-    /// - [`Error::Transport`]: nothing waits at the port any more; it takes one connection, for ten seconds.
+    /// - [`Error::Transport`]: nothing waits at the port any more; it does so for ten seconds.
     /// - Else as any call. None is repeated.
-    pub async fn connect(&self) -> Result<ConsoleSocket, Error> {
+    pub async fn connect(self) -> Result<ConsoleSocket, Error> {
         let route = Route::vm(Method::GET, &self.place.node, self.vmid).word("/vncwebsocket");
         let params = Params::new()
             .set("port", self.port)

@@ -4,6 +4,9 @@
 //! destroy it. A running VM takes another medium into a drive it has at once; a drive it does not have is left
 //! pending until it is started anew ([`VmConfig::media_drive`] tells which it is). So a medium is taken out by
 //! emptying the drive, not by removing it.
+//!
+//! No call is made here. Which drive takes a medium, and what a boot order is where none is set, follow from how PVE reads
+//! its configs, which is why they are here and not with those who decide who may do it.
 
 use crate::api::config::{ConfigUpdate, InvalidUpdate, VmConfig};
 use crate::id::VolumeId;
@@ -65,9 +68,9 @@ impl VmConfig {
     /// has the older letters instead of an order.
     pub fn boot_from_medium(&self) -> Option<BootOrder> {
         let slot = self.media_drive()?.0.to_string();
-        let boot = self.boot()?;
-        let rest = boot.devices()?.into_iter().filter(|device| *device != slot);
-        let order = std::iter::once(slot.as_str()).chain(rest);
+        let devices = self.boot_devices()?;
+        let rest = devices.iter().filter(|device| **device != slot);
+        let order = std::iter::once(&slot).chain(rest).map(String::as_str);
         Some(BootOrder::of(&order.collect::<Vec<_>>()))
     }
 
@@ -75,10 +78,23 @@ impl VmConfig {
     pub fn boot_from_disk(&self) -> Option<BootOrder> {
         let drives = self.cd_drives();
         let is_cd = |device: &str| drives.iter().any(|(slot, _)| slot.to_string() == device);
-        let boot = self.boot()?;
-        let devices = boot.devices()?;
-        let (cds, others): (Vec<&str>, Vec<&str>) = devices.into_iter().partition(|device| is_cd(device));
+        let devices = self.boot_devices()?;
+        let devices = devices.iter().map(String::as_str);
+        let (cds, others): (Vec<&str>, Vec<&str>) = devices.partition(|device| is_cd(device));
         Some(BootOrder::of(&[others, cds].concat()))
+    }
+
+    /// The devices of the boot order. Where none is set, as PVE takes it then (the letters `cdn`): the system's disk, CD
+    /// drives, network cards. `None` if letters are set.
+    fn boot_devices(&self) -> Option<Vec<String>> {
+        if let Some(boot) = self.boot() {
+            let devices = boot.devices()?;
+            return Some(devices.into_iter().map(str::to_owned).collect());
+        }
+        let disk = self.system_disk().map(|(slot, _)| slot.to_string());
+        let cds = self.cd_drives().into_iter().map(|(slot, _)| slot.to_string());
+        let cards = self.nets().into_iter().map(|(number, _)| format!("net{number}"));
+        Some(disk.into_iter().chain(cds).chain(cards).collect())
     }
 }
 
@@ -171,6 +187,17 @@ mod tests {
         );
         let old = self::config(r#"{"boot":"cdn","ide2":"none,media=cdrom"}"#);
         assert!(old.boot_from_medium().is_none() && old.boot_from_disk().is_none());
+    }
+
+    #[test]
+    fn a_vm_without_a_boot_order_has_the_one_that_pve_takes() {
+        let config = config(
+            r#"{"net0":"virtio,bridge=vmbr0","ide2":"local:iso/a.iso,media=cdrom","scsi0":"a1:vm-100-disk-0",
+                "bootdisk":"scsi0"}"#,
+        );
+        let order = |boot: Option<BootOrder>| boot.unwrap().to_string();
+        assert_eq!(order(config.boot_from_medium()), "order=ide2;scsi0;net0");
+        assert_eq!(order(config.boot_from_disk()), "order=scsi0;net0;ide2");
     }
 
     #[test]

@@ -10,25 +10,28 @@
 pub(crate) mod access;
 pub(crate) mod agent;
 pub(crate) mod backup;
-pub(crate) mod change;
 pub(crate) mod clone;
+pub(crate) mod cloudinit;
 pub(crate) mod cluster;
 pub(crate) mod config;
 pub(crate) mod console;
+pub(crate) mod disks;
 pub(crate) mod firewall;
 pub(crate) mod media;
+pub(crate) mod pending;
 pub(crate) mod power;
 pub(crate) mod restore;
 pub(crate) mod rrd;
 pub(crate) mod snapshots;
 pub(crate) mod status;
 pub(crate) mod storage;
+pub(crate) mod task_end;
 pub(crate) mod tasks;
 pub(crate) mod volume;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::lenient;
+use crate::{foreign, lenient};
 
 /// The state of a VM as QEMU or, failing that, PVE has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,7 +90,7 @@ impl From<&str> for PowerState {
             "internal-error" => Self::InternalError,
             "shutdown" => Self::Shutdown,
             "unknown" | "" => Self::Unknown,
-            other => Self::Other(other.chars().filter(|c| !c.is_control()).take(64).collect()),
+            other => Self::Other(foreign::word(other)),
         }
     }
 }

@@ -107,6 +107,11 @@ impl Restore {
         Ok(self)
     }
 
+    fn route(&self, node: &NodeName, vmid: VmId) -> Route {
+        let route = Route::new(Method::POST).word("/nodes").node(node).word("/qemu");
+        route.about(vmid).about_volume(&self.archive)
+    }
+
     fn params(&self, vmid: VmId) -> Params {
         self.config
             .params()
@@ -116,10 +121,6 @@ impl Restore {
             .flag("unique", self.unique)
             .flag("start", self.start)
     }
-}
-
-fn route(node: &NodeName) -> Route {
-    Route::new(Method::POST).word("/nodes").node(node).word("/qemu")
 }
 
 impl Vm {
@@ -134,7 +135,8 @@ impl Vm {
     pub async fn restore(&self, restore: &Restore) -> Result<Upid, Error> {
         let node = self.client().resolve(self.vmid(), Some(Instant::now())).await?;
         let params = restore.params(self.vmid()).flag("force", true);
-        self.client().send_restore(&node, &params).await
+        let route = restore.route(&node, self.vmid());
+        self.client().send_restore(&route, &params).await
     }
 }
 
@@ -145,13 +147,14 @@ impl Client {
     /// # Errors
     /// [`Reason::VmExists`](crate::Reason::VmExists) when the number is taken, on whatever node.
     pub async fn restore_new(&self, node: &NodeName, vmid: VmId, restore: &Restore) -> Result<Upid, Error> {
-        let upid = self.send_restore(node, &restore.params(vmid)).await?;
+        let route = restore.route(node, vmid);
+        let upid = self.send_restore(&route, &restore.params(vmid)).await?;
         self.nodes().note(vmid, node);
         Ok(upid)
     }
 
-    async fn send_restore(&self, node: &NodeName, params: &Params) -> Result<Upid, Error> {
-        let result = self.call(Class::Write, &route(node), params).await;
+    async fn send_restore(&self, route: &Route, params: &Params) -> Result<Upid, Error> {
+        let result = self.call(Class::Write, route, params).await;
         if matches!(result, Err(Error::NodeUnreachable { .. })) {
             self.nodes().doubt();
         }

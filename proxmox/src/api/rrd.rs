@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::client::Vm;
 use crate::error::Error;
-use crate::lenient::{self, Scalar};
+use crate::lenient;
+use crate::reason::Reason;
 use crate::route::Params;
 use crate::transport::Class;
 
@@ -68,34 +69,34 @@ pub struct SeriesPoint {
     #[serde(deserialize_with = "time")]
     pub time: u64,
     /// Used fraction of all its CPUs, 0 to 1.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub cpu: Option<f64>,
     /// Number of CPUs.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub maxcpu: Option<f64>,
     /// Used memory, bytes.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub mem: Option<f64>,
     /// Configured memory, bytes.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub maxmem: Option<f64>,
     /// Memory that the VM takes from its host, bytes; PVE 9.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub memhost: Option<f64>,
     /// Size of the boot disk, bytes.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub maxdisk: Option<f64>,
     /// Bytes a second received by the guest.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub netin: Option<f64>,
     /// Bytes a second sent by the guest.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub netout: Option<f64>,
     /// Bytes a second read from disks.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub diskread: Option<f64>,
     /// Bytes a second written to disks.
-    #[serde(default, deserialize_with = "measured")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub diskwrite: Option<f64>,
 }
 
@@ -124,21 +125,9 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     lenient::u64(deserializer)?.ok_or_else(|| serde::de::Error::custom("a point without time"))
 }
 
-/// A measured value; whatever is no number of at least 0 is not known.
-fn measured<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let scalar = serde_json::from_value::<Scalar>(value).ok();
-    let number = scalar.and_then(|scalar| scalar.to_f64().ok().flatten());
-    Ok(number.filter(|number| *number >= 0.0))
-}
-
 impl Vm {
     /// `GET rrddata`: points by time, the oldest first, each time once. Any node answers, also for a VM whose node
-    /// is away.
-    ///
-    /// # Errors
-    /// A VM that is quite new has no series yet: [`Reason::Other`](crate::Reason::Other) with a text that begins
-    /// with `RRD error`.
+    /// is away. A VM that is quite new has none yet.
     pub async fn series(
         &self,
         timeframe: Timeframe,
@@ -147,10 +136,13 @@ impl Vm {
         let params = Params::new()
             .set("timeframe", timeframe.as_str())
             .set("cf", consolidation.as_str());
-        let rows: Vec<Value> = self
+        let rows: Result<Vec<Value>, Error> = self
             .call(Class::Read, Method::GET, |vm| vm.word("/rrddata"), params)
-            .await?;
-        Ok(ordered(lenient::list(rows, "points of a series")))
+            .await;
+        match rows {
+            Err(error) if error.reason() == Some(&Reason::NoSeries) => Ok(Vec::new()),
+            rows => Ok(ordered(lenient::list(rows?, "points of a series"))),
+        }
     }
 }
 

@@ -102,7 +102,7 @@ pub struct FeatureAnswer {
 #[derive(Deserialize)]
 struct Entry {
     name: String,
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     snaptime: Option<u64>,
     #[serde(default, deserialize_with = "lenient::text")]
     description: Option<String>,
@@ -176,6 +176,14 @@ impl Vm {
         self.call(Class::Write, Method::DELETE, path, Params::new()).await
     }
 
+    /// `DELETE snapshot/{name}?force=1`: as [`Self::remove_snapshot`], and takes it out of the config although a storage
+    /// does not remove its part of it, which then stays behind there. It does not get past a lock.
+    pub async fn forget_snapshot(&self, name: &SnapshotName) -> Result<Upid, Error> {
+        let path = |vm: crate::route::Route| vm.word("/snapshot").snapshot(name);
+        let params = Params::new().flag("force", true);
+        self.call(Class::Write, Method::DELETE, path, params).await
+    }
+
     /// `PUT snapshot/{name}/config`: gives it another description.
     pub async fn describe_snapshot(&self, name: &SnapshotName, description: &str) -> Result<(), Error> {
         let path = |vm: crate::route::Route| vm.word("/snapshot").snapshot(name).word("/config");
@@ -236,15 +244,16 @@ mod tests {
                 {"name":"second","snaptime":"1700000100","vmstate":1,"description":"two\n","parent":"first"},
                 {"name":"making","snaptime":1700000200,"vmstate":0,"description":"","parent":"second","snapstate":"prepare"},
                 {"name":"first","snaptime":1700000000,"description":"","vmstate":0},
+                {"name":"odd","snaptime":"long ago"},
                 {"name":"../x","snaptime":1}]"#,
             )
             .unwrap(),
         );
         let names: Vec<&str> = snapshots.list.iter().map(|s| s.name.as_str()).collect();
-        assert_eq!(names, ["first", "second", "making"]);
+        assert_eq!(names, ["first", "second", "making", "odd"]);
         assert_eq!(snapshots.current_parent.unwrap().as_str(), "second");
         assert!(snapshots.running);
-        let [first, second, making] = &snapshots.list[..] else {
+        let [first, second, making, _] = &snapshots.list[..] else {
             panic!()
         };
         assert_eq!((second.with_memory, second.description.as_str()), (true, "two"));

@@ -1,12 +1,16 @@
 //! `status/current`: one VM, now.
 
+use std::collections::BTreeMap;
+
 use http::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::api::{PowerState, tags};
 use crate::client::Vm;
 use crate::error::Error;
 use crate::lenient;
+use crate::property::DriveSlot;
 use crate::reason::Lock;
 use crate::route::Params;
 use crate::transport::Class;
@@ -24,38 +28,42 @@ pub struct VmStatus {
     #[serde(default, deserialize_with = "lenient::text")]
     pub name: Option<String>,
     /// Number of CPUs the guest has.
-    #[serde(default, deserialize_with = "lenient::f64")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub cpus: Option<f64>,
     /// Used fraction of all its CPUs, 0 to 1. The first sample after a start of PVE's daemon is 0.
-    #[serde(default, deserialize_with = "lenient::f64")]
+    #[serde(default, deserialize_with = "lenient::measured")]
     pub cpu: Option<f64>,
     /// Used memory, bytes. Without a balloon driver in the guest, all that it ever touched; may exceed
     /// `maxmem`.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub mem: Option<u64>,
     /// Configured memory, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub maxmem: Option<u64>,
     /// Size of the boot disk, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub maxdisk: Option<u64>,
     /// Bytes read from all disks since the start; absent or 0 when stopped.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub diskread: Option<u64>,
     /// Bytes written to all disks since the start; absent or 0 when stopped.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub diskwrite: Option<u64>,
+    /// What was read and written by drive since the start; empty when stopped. A rate beside the limit of one disk comes
+    /// from two of these.
+    #[serde(default, rename = "blockstat", deserialize_with = "drives")]
+    pub drives: BTreeMap<DriveSlot, DriveCounters>,
     /// Bytes received by the guest since the start.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub netin: Option<u64>,
     /// Bytes sent by the guest since the start.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub netout: Option<u64>,
     /// Seconds since the QEMU process began. A reboot from inside the guest does not reset it.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub uptime: Option<u64>,
     /// The QEMU process.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub pid: Option<u64>,
     /// The operation that holds the VM.
     #[serde(default)]
@@ -83,6 +91,36 @@ pub struct HaStatus {
     /// The state that is aimed at, such as `started`.
     #[serde(default, deserialize_with = "lenient::text")]
     pub state: Option<String>,
+}
+
+/// What a drive has done since QEMU began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct DriveCounters {
+    /// Bytes read.
+    #[serde(default, rename = "rd_bytes", deserialize_with = "lenient::counted")]
+    pub read: Option<u64>,
+    /// Bytes written.
+    #[serde(default, rename = "wr_bytes", deserialize_with = "lenient::counted")]
+    pub written: Option<u64>,
+    /// Read operations.
+    #[serde(default, rename = "rd_operations", deserialize_with = "lenient::counted")]
+    pub reads: Option<u64>,
+    /// Write operations.
+    #[serde(default, rename = "wr_operations", deserialize_with = "lenient::counted")]
+    pub writes: Option<u64>,
+}
+
+/// The drives that can be read; QEMU also counts what is no drive of the config, such as its firmware's flash.
+fn drives<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<DriveSlot, DriveCounters>, D::Error> {
+    let Value::Object(entries) = Value::deserialize(deserializer)? else {
+        return Ok(BTreeMap::new());
+    };
+    let drives = entries
+        .into_iter()
+        .filter_map(|(name, counters)| Some((name.parse().ok()?, serde_json::from_value(counters).ok()?)));
+    Ok(drives.collect())
 }
 
 impl VmStatus {
@@ -158,5 +196,30 @@ mod tests {
             (Some(4711), true, &Some(Lock::Snapshot))
         );
         assert_eq!((new.diskread, new.ha.state.as_deref()), (None, Some("started")));
+    }
+
+    #[test]
+    fn every_drive_has_its_own_counters_and_what_is_no_drive_is_left_out() {
+        let status = status(
+            r#"{"status":"running","blockstat":{
+                "scsi0":{"rd_bytes":1048576,"wr_bytes":"2.0e+6","rd_operations":10,"wr_operations":20,"flush_operations":1},
+                "scsi1":{"rd_bytes":-1},"pflash0":{"rd_bytes":5},"ide2":7}}"#,
+        );
+        let slots: Vec<String> = status.drives.keys().map(ToString::to_string).collect();
+        assert_eq!(slots, ["scsi0", "scsi1"]);
+        let [system, data] = ["scsi0", "scsi1"].map(|slot| status.drives[&slot.parse().unwrap()]);
+        assert_eq!((system.read, system.written), (Some(1_048_576), Some(2_000_000)));
+        assert_eq!((system.reads, system.writes), (Some(10), Some(20)));
+        assert_eq!(data, DriveCounters::default());
+    }
+
+    #[test]
+    fn an_odd_figure_takes_nothing_else_along() {
+        let status = status(
+            r#"{"status":"running","cpus":"hunter2","mem":-1,"uptime":{"s":1},"maxmem":2048,"blockstat":[]}"#,
+        );
+        assert!(status.is_running());
+        assert_eq!((status.cpus, status.mem, status.uptime), (None, None, None));
+        assert_eq!((status.maxmem, status.drives.len()), (Some(2048), 0));
     }
 }

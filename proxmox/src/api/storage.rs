@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::foreign;
 use crate::id::{NodeName, StorageId, VmId, VolumeId};
 use crate::lenient;
 use crate::route::{Params, Route};
@@ -63,13 +64,13 @@ pub struct NodeStorage {
     #[serde(default, deserialize_with = "lenient::bool")]
     pub shared: bool,
     /// Size, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub total: Option<u64>,
     /// Bytes in use.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub used: Option<u64>,
     /// Bytes that are free. Of a thinly provisioned storage what is left of the pool, not of promises.
-    #[serde(default, rename = "avail", deserialize_with = "lenient::u64")]
+    #[serde(default, rename = "avail", deserialize_with = "lenient::counted")]
     pub available: Option<u64>,
 }
 
@@ -85,7 +86,7 @@ impl NodeStorage {
     }
 }
 
-fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ContentKind>, D::Error> {
+pub(crate) fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ContentKind>, D::Error> {
     let text = lenient::text(deserializer)?.unwrap_or_default();
     Ok(text
         .split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
@@ -119,10 +120,10 @@ pub struct Volume {
     #[serde(default, deserialize_with = "lenient::text")]
     pub subtype: Option<String>,
     /// Size, bytes; of some storages only about. On a backup server the sum of the disks, not what is stored.
-    #[serde(default, alias = "approximate-size", deserialize_with = "lenient::u64")]
+    #[serde(default, alias = "approximate-size", deserialize_with = "lenient::counted")]
     pub size: Option<u64>,
     /// When it was made, epoch seconds. The time in a backup's name is the node's local one; use this.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub ctime: Option<u64>,
     /// The VM it belongs to.
     #[serde(default)]
@@ -162,7 +163,7 @@ fn verification<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ver
     Ok(state.map(|word| match word {
         "ok" => Verification::Ok,
         "failed" => Verification::Failed,
-        other => Verification::Other(other.chars().filter(|c| !c.is_control()).take(64).collect()),
+        other => Verification::Other(foreign::word(other)),
     }))
 }
 
@@ -282,6 +283,11 @@ mod tests {
             serde_json::from_str::<Volume>(&json).unwrap()
         };
         assert_eq!(volume(r#""approximate-size":"4096""#).size, Some(4096));
+        let sizeless = volume(r#""size":-1,"ctime":"yesterday","protected":1"#);
+        assert_eq!(
+            (sizeless.size, sizeless.ctime, sizeless.protected),
+            (None, None, true)
+        );
         let failed = volume(r#""verification":{"state":"failed"}"#);
         assert_eq!(failed.verification, Some(Verification::Failed));
         for odd in [

@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::foreign;
 use crate::id::{NodeName, VmId};
 use crate::lenient;
+use crate::log::LogLine;
 use crate::reason::Reason;
 use crate::route::{Params, Route};
 use crate::transport::Class;
@@ -58,10 +60,9 @@ impl TaskState {
         {
             return Self::Lost;
         }
-        let kept: String = text.chars().filter(|c| !c.is_control()).take(1024).collect();
         Self::Failed {
             reason: Reason::classify_about(vmid, text),
-            text: kept,
+            text: foreign::kept(text, 1024),
         }
     }
 
@@ -70,25 +71,11 @@ impl TaskState {
         matches!(self, Self::Succeeded | Self::SucceededWithWarnings(_))
     }
 
-    /// Whether it has ended.
+    /// Whether it has ended, as far as this look at it tells: [`Self::Lost`] counts, which PVE also says for a moment
+    /// right after a good end. [`Client::task_end`] waits until it is certain.
     pub fn is_finished(&self) -> bool {
         !matches!(self, Self::Running)
     }
-}
-
-/// A line of a task's log.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct LogLine {
-    /// Its number, from 1.
-    #[serde(default, deserialize_with = "number")]
-    pub n: u64,
-    /// Its text.
-    #[serde(default)]
-    pub t: String,
-}
-
-fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    Ok(lenient::u64(deserializer)?.unwrap_or(0))
 }
 
 /// A part of a task's log.

@@ -20,7 +20,7 @@ pub struct VolumeDetails {
     #[serde(default)]
     pub format: String,
     /// Size, bytes.
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     pub size: Option<u64>,
     /// All of its notes.
     #[serde(default, deserialize_with = "lenient::text")]

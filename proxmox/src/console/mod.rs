@@ -35,11 +35,12 @@
 //!
 //! # async fn example(vm: Vm, stop: CancellationToken) -> Result<(), Error> {
 //! let proxy = vm.vnc_proxy().await?;
+//! let password = proxy.password().clone();
 //! let pve = proxy.connect().await?;
 //! let (browser_says, from_browser) = mpsc::channel::<BrowserMessage>(1);
 //! let (to_browser, browser_hears) = mpsc::channel::<ToBrowser>(1);
 //! let from_browser = from_browser.map(Ok::<_, std::convert::Infallible>);
-//! // … `proxy.password()` goes to the browser; the two other ends of the channels are its WebSocket …
+//! // … `password` goes to the browser; the two other ends of the channels are its WebSocket …
 //! let report = relay(from_browser, to_browser, pve, &RelayLimits::default(), &stop).await;
 //! println!("{} after {} s", report.end, report.lasted.as_secs());
 //! # Ok(())

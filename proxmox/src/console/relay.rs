@@ -190,11 +190,20 @@ where
     let mut to_browser = pin!(to_browser);
     let (mut to_pve, mut from_pve) = pve.inner.split();
     let (mut up, mut down) = (0, 0);
-    let end = tokio::select! {
-        () = stop.cancelled() => RelayEnd::Cancelled,
-        () = sleep(limits.lifetime) => RelayEnd::Lifetime,
-        end = upwards(from_browser.as_mut(), &mut to_pve, limits, &mut up) => end,
-        end = downwards(&mut from_pve, to_browser.as_mut(), limits, &mut down) => end,
+    let end = {
+        let mut downwards = pin!(downwards(&mut from_pve, to_browser.as_mut(), limits, &mut down));
+        let end = tokio::select! {
+            () = stop.cancelled() => Halt::Now(RelayEnd::Cancelled),
+            () = sleep(limits.lifetime) => Halt::Now(RelayEnd::Lifetime),
+            end = upwards(from_browser.as_mut(), &mut to_pve, limits, &mut up) => end,
+            end = &mut downwards => Halt::Now(end),
+        };
+        match end {
+            Halt::Now(end) => end,
+            // It may have ended while something was on its way there. What it said before is for the browser, and how
+            // that ends tells more than that nothing can be sent.
+            Halt::Unsent(end) => timeout(limits.farewell, downwards).await.unwrap_or(end),
+        }
     };
     let browser = async {
         if let Some((code, reason)) = end.told() {
@@ -222,12 +231,20 @@ where
     }
 }
 
+/// Why nothing more is carried towards PVE.
+enum Halt {
+    /// The relay ends so.
+    Now(RelayEnd),
+    /// PVE's connection takes nothing any more; the relay ends so if PVE does not end it itself.
+    Unsent(RelayEnd),
+}
+
 async fn upwards<I, E>(
     mut from_browser: Pin<&mut I>,
     to_pve: &mut SplitSink<Inner, Message>,
     limits: &RelayLimits,
     carried: &mut u64,
-) -> RelayEnd
+) -> Halt
 where
     I: Stream<Item = Result<BrowserMessage, E>>,
     E: Display,
@@ -238,17 +255,17 @@ where
     loop {
         let parts = tokio::select! {
             message = from_browser.next() => match message {
-                None => return RelayEnd::BrowserLeft(None),
-                Some(Err(error)) => return RelayEnd::BrowserBroken(error.to_string()),
-                Some(Ok(BrowserMessage::Close(code))) => return RelayEnd::BrowserLeft(code),
-                Some(Ok(BrowserMessage::Text)) => return RelayEnd::BrowserRefused(1003),
+                None => return Halt::Now(RelayEnd::BrowserLeft(None)),
+                Some(Err(error)) => return Halt::Now(RelayEnd::BrowserBroken(error.to_string())),
+                Some(Ok(BrowserMessage::Close(code))) => return Halt::Now(RelayEnd::BrowserLeft(code)),
+                Some(Ok(BrowserMessage::Text)) => return Halt::Now(RelayEnd::BrowserRefused(1003)),
                 Some(Ok(BrowserMessage::Data(data))) if data.len() > MAX_FROM_BROWSER => {
-                    return RelayEnd::BrowserRefused(1009);
+                    return Halt::Now(RelayEnd::BrowserRefused(1009));
                 }
                 Some(Ok(BrowserMessage::Data(data))) => parts(data),
                 Some(Ok(BrowserMessage::Ping(_) | BrowserMessage::Pong(_))) => parts(Bytes::new()),
             },
-            () = sleep_until(heard + limits.silence) => return RelayEnd::BrowserSilent,
+            () = sleep_until(heard + limits.silence) => return Halt::Now(RelayEnd::BrowserSilent),
             _ = keepalive.tick() => {
                 if let Err(end) = hand_to_pve(to_pve, Message::Ping(Bytes::new()), limits).await {
                     return end;
@@ -270,14 +287,13 @@ async fn hand_to_pve(
     to_pve: &mut SplitSink<Inner, Message>,
     message: Message,
     limits: &RelayLimits,
-) -> Result<(), RelayEnd> {
+) -> Result<(), Halt> {
     match timeout(limits.silence, to_pve.send(message)).await {
-        Err(_) => Err(RelayEnd::PveSilent),
-        // It may have ended while this was on its way: what it says is the better reason.
-        Ok(Err(error)) => match received(Some(Err(error))) {
-            Ok(_) => Err(RelayEnd::PveEnded),
-            Err(error) => Err(broken(&error)),
-        },
+        Err(_) => Err(Halt::Now(RelayEnd::PveSilent)),
+        Ok(Err(error)) => Err(Halt::Unsent(match received(Some(Err(error))) {
+            Ok(_) => RelayEnd::PveEnded,
+            Err(error) => broken(&error),
+        })),
         Ok(Ok(())) => Ok(()),
     }
 }

@@ -22,6 +22,14 @@ const MAX_RECEIVED: usize = 1024 * 1024;
 /// How long PVE may take to end a connection after the farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How the connection of a console ends that nobody says farewell on.
+const ENDS: [ErrorKind; 4] = [
+    ErrorKind::UnexpectedEof,
+    ErrorKind::ConnectionReset,
+    ErrorKind::ConnectionAborted,
+    ErrorKind::BrokenPipe,
+];
+
 /// Bytes in both directions.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -74,8 +82,12 @@ impl ConsoleSocket {
 
     /// Sends bytes, of any number, and waits until they are on their way.
     ///
+    /// Not to be dropped halfway and the socket used further: part of the bytes may have been sent, and what is sent next
+    /// would be taken for the rest of them.
+    ///
     /// # Errors
-    /// When the connection broke.
+    /// When the connection broke, and also when PVE has ended it: [`Self::receive`] still gives what it said before, and
+    /// tells the one from the other.
     pub async fn send(&mut self, data: Bytes) -> Result<(), SocketError> {
         for part in parts(data) {
             self.inner.send(Message::Binary(part)).await.map_err(broken)?;
@@ -111,7 +123,8 @@ pub(super) enum Received {
     End,
 }
 
-/// Sorts what the WebSocket gave. pveproxy never says farewell, its connection just ends: that is no error.
+/// Sorts what the WebSocket gave. pveproxy never says farewell, its connection just ends: that is no error. When it has
+/// not read all that was sent, as of somebody who types while the VM stops, its system resets the connection.
 pub(super) fn received(
     message: Option<Result<Message, tungstenite::Error>>,
 ) -> Result<Received, SocketError> {
@@ -129,7 +142,7 @@ pub(super) fn received(
                 | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
             ),
         ) => Ok(Received::End),
-        Some(Err(Error::Io(error))) if error.kind() == ErrorKind::UnexpectedEof => Ok(Received::End),
+        Some(Err(Error::Io(error))) if ENDS.contains(&error.kind()) => Ok(Received::End),
         Some(Err(error)) => Err(broken(error)),
     }
 }

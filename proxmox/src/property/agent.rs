@@ -75,7 +75,7 @@ mod tests {
         for (before, after) in [
             ("enabled=0,type=isa", "enabled=1,type=isa"),
             ("0,type=isa", "1,type=isa"),
-            ("", "1,"),
+            ("", "1"),
         ] {
             let mut agent = Agent::parse(before);
             agent.set_enabled(true).unwrap();

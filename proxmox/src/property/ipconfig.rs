@@ -30,12 +30,17 @@ pub enum Ip6 {
 /// The addresses of a card: `gw=192.0.2.1,gw6=2001:db8::1,ip=192.0.2.10/24,ip6=2001:db8::10/64`.
 ///
 /// Getters give `None` for what is not set and for what has not the form of an address.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct IpConfig {
     properties: PropertyString,
 }
 
 impl IpConfig {
+    /// Without any address yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Reads the value of a key such as `ipconfig0`.
     pub fn parse(text: &str) -> Self {
         Self {
@@ -138,6 +143,19 @@ mod tests {
         );
         let config = IpConfig::parse("ip=999.1.1.1/24,gw=x,ip6=zz");
         assert_eq!((config.ip(), config.gateway(), config.ip6()), (None, None, None));
+    }
+
+    #[test]
+    fn the_first_addresses_of_a_card_have_no_stray_comma() {
+        for mut config in [IpConfig::new(), IpConfig::parse("")] {
+            config
+                .set_ip(
+                    Some(Ip4::Static("192.0.2.10/24".parse().unwrap())),
+                    Some(Ipv4Addr::new(192, 0, 2, 1)),
+                )
+                .unwrap();
+            assert_eq!(config.to_string(), "gw=192.0.2.1,ip=192.0.2.10/24");
+        }
     }
 
     #[test]

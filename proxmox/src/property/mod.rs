@@ -27,7 +27,7 @@ pub use vga::Vga;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::lenient;
+use crate::{foreign, lenient};
 
 /// A property that cannot be what it should be, or would break the string it is put into.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +61,7 @@ struct Part {
 }
 
 /// A property string, lossless: `s.parse::<PropertyString>()?.to_string() == s` for every text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct PropertyString {
     parts: Vec<Part>,
 }
@@ -197,9 +197,7 @@ fn check_key(key: &str) -> Result<(), PropertyError> {
     if good {
         Ok(())
     } else {
-        Err(PropertyError::Key(
-            key.chars().filter(|c| !c.is_control()).take(64).collect(),
-        ))
+        Err(PropertyError::Key(foreign::word(key)))
     }
 }
 
@@ -213,16 +211,20 @@ fn check_value(key: &str, value: &str) -> Result<(), PropertyError> {
 
 impl From<&str> for PropertyString {
     fn from(text: &str) -> Self {
-        let parts = text.split(',').map(|part| match part.split_once('=') {
-            Some((key, value)) => Part {
-                key: Some(key.to_owned()),
-                value: value.to_owned(),
-            },
-            None => Part {
-                key: None,
-                value: part.to_owned(),
-            },
-        });
+        // An empty part would leave a comma in front of whatever is set later.
+        let parts = text
+            .split(',')
+            .filter(|_| !text.is_empty())
+            .map(|part| match part.split_once('=') {
+                Some((key, value)) => Part {
+                    key: Some(key.to_owned()),
+                    value: value.to_owned(),
+                },
+                None => Part {
+                    key: None,
+                    value: part.to_owned(),
+                },
+            });
         Self {
             parts: parts.collect(),
         }
@@ -323,6 +325,18 @@ mod tests {
         assert_eq!(text.to_string(), "vol,a=1,b=2");
         text.set_default("other").unwrap();
         assert_eq!(text.to_string(), "other,a=1,b=2");
+    }
+
+    #[test]
+    fn an_empty_string_has_no_parts_and_leaves_no_comma_behind() {
+        let mut text = PropertyString::from("");
+        assert_eq!((text.iter().count(), text.to_string().as_str()), (0, ""));
+        text.set("b", "1").unwrap();
+        text.set("a", "2").unwrap();
+        assert_eq!(text.to_string(), "a=2,b=1");
+        let mut text = PropertyString::from("");
+        text.set_default("vol").unwrap();
+        assert_eq!(text.to_string(), "vol");
     }
 
     proptest! {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::PropertyError;
+use crate::foreign;
 
 /// The kind of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,7 +107,7 @@ impl FromStr for DriveSlot {
     type Err = PropertyError;
 
     fn from_str(text: &str) -> Result<Self, PropertyError> {
-        let wrong = || PropertyError::Key(text.chars().filter(|c| !c.is_control()).take(64).collect());
+        let wrong = || PropertyError::Key(foreign::word(text));
         let (bus, number) = Bus::ALL
             .into_iter()
             .find_map(|bus| Some((bus, text.strip_prefix(bus.as_str())?)))

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::foreign;
+
 /// The persistent lock in a VM's config: an operation is under way (or was broken off).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lock {
@@ -67,7 +69,7 @@ impl From<&str> for Lock {
             "snapshot-delete" => Self::SnapshotDelete,
             "suspending" => Self::Suspending,
             "suspended" => Self::Suspended,
-            other => Self::Other(other.chars().filter(|c| !c.is_control()).take(64).collect()),
+            other => Self::Other(foreign::word(other)),
         }
     }
 }

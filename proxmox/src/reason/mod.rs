@@ -52,6 +52,12 @@ pub enum Reason {
     NoSuchDisk,
     /// A disk cannot become smaller.
     ShrinkUnsupported,
+    /// A CD drive has no size to change.
+    NotADisk,
+    /// The VM has snapshots, and must not for this.
+    HasSnapshots,
+    /// A disk is on a storage that the other node does not have.
+    LocalStorage,
     /// The storage of a disk cannot make linked clones.
     LinkedCloneUnsupported,
     /// A text that should be public keys is none.
@@ -96,7 +102,7 @@ pub enum Reason {
     ProtectedLimit,
     /// The backup of at least one VM failed; why is in the task's log alone.
     JobErrors,
-    /// The token lacks a privilege, which PVE noticed only in the task.
+    /// The token lacks a privilege, which PVE noticed only in the task; or it is a thing that only `root@pam` may do.
     PermissionDenied,
     /// The VM's config does not enable the guest agent.
     AgentNotConfigured,
@@ -110,6 +116,8 @@ pub enum Reason {
     NodeUnknown,
     /// PVE lost the task it had just begun; whether it runs is unknown.
     WorkerLost,
+    /// Nothing was measured of the VM yet.
+    NoSeries,
     /// There is no task of this id (or not yet: right after its start PVE may say so for a moment).
     NoSuchTask,
     /// The task was broken off.
@@ -164,6 +172,9 @@ impl fmt::Display for Reason {
             Self::VolumeNotFound => "a volume is not there",
             Self::NoSuchDisk => "the VM has no such disk",
             Self::ShrinkUnsupported => "disks cannot become smaller",
+            Self::NotADisk => "a CD drive cannot be resized",
+            Self::HasSnapshots => "the VM has snapshots",
+            Self::LocalStorage => "a disk is on a storage that the other node does not have",
             Self::LinkedCloneUnsupported => "a disk's storage cannot make linked clones",
             Self::InvalidSshKeys => "the public keys are not valid",
             Self::SnapshotNameUsed => "the snapshot name is taken",
@@ -193,6 +204,7 @@ impl fmt::Display for Reason {
             Self::Timeout => "Proxmox waited for something in vain",
             Self::NodeUnknown => "Proxmox does not know the node",
             Self::WorkerLost => "Proxmox lost the task it began",
+            Self::NoSeries => "nothing was measured of the VM yet",
             Self::NoSuchTask => "there is no such task",
             Self::Interrupted => "the task was interrupted",
             Self::Other => "Proxmox refused",

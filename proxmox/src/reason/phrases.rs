@@ -12,6 +12,9 @@ const PHRASES: &[(&str, Reason)] = &[
     ("volume is still in use", Reason::VolumeInUse),
     ("is still in use by linked clone", Reason::VolumeInUse),
     ("shrinking disks is not supported", Reason::ShrinkUnsupported),
+    ("you can't resize a cdrom", Reason::NotADisk),
+    ("because VM contains snapshots", Reason::HasSnapshots),
+    ("(VM uses local storage)", Reason::LocalStorage),
     (
         "Linked clone feature is not supported",
         Reason::LinkedCloneUnsupported,
@@ -64,6 +67,7 @@ const PHRASES: &[(&str, Reason)] = &[
     ("volume_size_info on '", Reason::VolumeNotFound),
     ("no such logical volume", Reason::VolumeNotFound),
     ("Permission check failed", Reason::PermissionDenied),
+    ("only root can set '", Reason::PermissionDenied),
     ("no rule at position", Reason::RuleNotFound),
     ("no such IPSet", Reason::SetNotFound),
     ("no quorum", Reason::NoQuorum),
@@ -127,6 +131,9 @@ pub(super) fn meaning(text: &str) -> Reason {
     // Without a quorum the cluster's file system takes no writes, and whatever writes there says so in its own words.
     if text.contains("'/etc/pve/") && text.contains("Permission denied") {
         return Reason::NoQuorum;
+    }
+    if text.starts_with("RRD error") && text.contains("No such file or directory") {
+        return Reason::NoSeries;
     }
     if text.contains("IPSet '") && text.contains("' is not empty") {
         return Reason::SetNotEmpty;

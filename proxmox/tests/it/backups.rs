@@ -286,6 +286,12 @@ async fn the_retention_of_a_storage_is_read_from_the_defaults() {
         .unwrap();
     assert_eq!(last(&server), "GET /vzdump/defaults?storage=nas");
     assert_eq!(retention.limit(), Some(5));
+    let (_server, vm) = serving(data(r#"{"prune-backups":"keep-last=-1"}"#)).await;
+    let odd = vm.client().backup_retention(&node(), &storage("nas")).await;
+    assert!(
+        matches!(odd, Err(Error::Malformed { .. })),
+        "never taken for `all`"
+    );
     let (_server, vm) = serving(data("{}")).await;
     let all = vm
         .client()
@@ -373,6 +379,35 @@ async fn a_restore_refused_at_once_says_why() {
     let restore = Restore::from(volume(BACKUP)).unwrap();
     let error = vm.restore(&restore).await.unwrap_err();
     assert!(matches!(error, Error::PermissionDenied { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_of_a_backup_or_restore_names_vm_storage_and_archive() {
+    let (_server, vm) = serving(fail(500, "VM is locked (snapshot)")).await;
+    let new = NewBackup::on(storage("pbs"));
+    let error = vm.create_backup(&new).await.unwrap_err();
+    let target = error.target();
+    assert_eq!(
+        (target.vmid, &target.storage),
+        (Some(vmid()), &Some(storage("pbs")))
+    );
+    assert_eq!(target.call, "POST /nodes/{node}/vzdump");
+    let restore = Restore::from(volume(BACKUP)).unwrap();
+    let over = vm.restore(&restore).await.unwrap_err();
+    let fresh = vm
+        .client()
+        .restore_new(&node(), vmid(), &restore)
+        .await
+        .unwrap_err();
+    for error in [over, fresh] {
+        let target = error.target();
+        assert_eq!(
+            (target.vmid, &target.volume),
+            (Some(vmid()), &Some(volume(BACKUP)))
+        );
+        assert_eq!(target.call, "POST /nodes/{node}/qemu");
+        assert!(error.to_string().contains(BACKUP), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn the_websocket_is_asked_for_with_the_same_token_and_the_ticket_as_it_was
     let proxy = server.client().vm(vmid()).vnc_proxy().await.unwrap();
     assert_eq!(proxy.password().expose(), "a+b/c%d:");
     assert!(!format!("{proxy:?}").contains("PVEVNC"), "{proxy:?}");
-    let _ = proxy.connect().await.unwrap_err();
+    proxy.connect().await.unwrap_err();
     let requests = server.requests();
     let [_, open, socket] = &requests[..] else {
         panic!("{:?}", server.lines())

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use crate::support::*;
 use portico_proxmox::{
-    Error, FirewallDirection, FirewallName, FirewallOptionsUpdate, FirewallPolicy, Reason, RuleComment,
-    RuleDraft, RulePlace, RuleText, SetMember, Vm,
+    Error, FirewallDirection, FirewallName, FirewallOptionsUpdate, FirewallPolicy, Membership, NodeName,
+    Reason, RuleComment, RuleDraft, RulePlace, RuleText, SetMember, Vm,
 };
 
 const EMPTY: &str = r#"{"data":[]}"#;
@@ -110,6 +110,9 @@ async fn a_rule_is_not_added_to_a_list_that_was_changed() {
         matches!(&error, Error::Refused { reason: Reason::DigestMismatch, target, .. } if target.vmid == Some(vmid())),
         "{error}"
     );
+    let target = error.target();
+    assert_eq!(target.node.as_ref().map(NodeName::as_str), Some("pve1"));
+    assert_eq!(target.call, "POST /nodes/{node}/qemu/{vmid}/firewall/rules");
     assert_eq!(calls(&server), ["GET /rules"]);
 }
 
@@ -278,12 +281,12 @@ async fn sets_are_made_filled_emptied_and_removed() {
         .await
         .unwrap();
     let network = SetMember::new("192.0.2.0/24").unwrap();
-    vm.add_to_firewall_set(&name, &network, true, &RuleComment::default())
+    vm.add_to_firewall_set(&name, &network, Membership::Excluded, &RuleComment::default())
         .await
         .unwrap();
     let entries = vm.firewall_set(&name).await.unwrap();
     assert_eq!(entries.len(), 2);
-    assert!(entries[0].excluded && entries[1].comment.as_deref() == Some("x"));
+    assert!(entries[0].membership == Membership::Excluded && entries[1].comment.as_deref() == Some("x"));
     vm.remove_from_firewall_set(&name, &entries[0].member, Some("e"))
         .await
         .unwrap();

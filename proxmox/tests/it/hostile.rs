@@ -67,6 +67,7 @@ const KEYS: &[&str] = &[
     "active",
     "protected",
     "verification",
+    "{secret}",
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -89,6 +90,9 @@ fn text() -> impl Strategy<Value = String> {
         "Permission check failed (",
         "VM is locked (",
         "storage '",
+        "{secret}",
+        "UPID:{secret}",
+        "VM is locked ({secret})",
     ];
     prop_oneof![
         prop::sample::select(real).prop_map(str::to_owned),
@@ -180,7 +184,7 @@ proptest! {
             if let TaskState::Failed { text, .. } = TaskState::from_exit_text(text) {
                 prop_assert!(text.chars().count() <= 1024 && !text.contains(char::is_control));
             }
-            let _ = (Retention::parse(text).limit(), text.parse::<Fingerprint>());
+            let _ = (Retention::parse(text).and_then(|kept| kept.limit()), text.parse::<Fingerprint>());
             if let Ok(upid) = text.parse::<Upid>() {
                 prop_assert_eq!(upid.to_string(), text.as_str());
             }
@@ -208,11 +212,45 @@ proptest! {
     }
 }
 
-/// A whole answer, from the status line on.
-fn answer() -> impl Strategy<Value = Vec<u8>> {
+/// An answer in which `{secret}` stands for the secret of the token that asked.
+#[derive(Debug, Clone, Default)]
+struct Answer {
+    status: u16,
+    phrase: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The whole answer, from the status line on.
+    fn quoting(&self, secret: &str) -> Vec<u8> {
+        let filled = |bytes: &[u8]| {
+            let mut filled = Vec::new();
+            let mut rest = bytes;
+            while let Some(at) = rest.windows(8).position(|window| window == b"{secret}") {
+                filled.extend(&rest[..at]);
+                filled.extend(secret.as_bytes());
+                rest = &rest[at + 8..];
+            }
+            filled.extend(rest);
+            filled
+        };
+        let (phrase, body) = (filled(&self.phrase), filled(&self.body));
+        let length = body.len();
+        [
+            format!("HTTP/1.1 {} ", self.status).into_bytes(),
+            phrase,
+            format!("\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").into_bytes(),
+            body,
+        ]
+        .concat()
+    }
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
     let status = prop_oneof![4 => Just(200_u16), 1 => 200_u16..1000];
     let phrase = prop_oneof![
         Just(b"OK".to_vec()),
+        Just(b"no {secret}".to_vec()),
         prop::collection::vec(
             (0x20_u8..=0xFF).prop_filter("no control", |byte| *byte != 0x7F),
             0..80
@@ -223,17 +261,10 @@ fn answer() -> impl Strategy<Value = Vec<u8>> {
         2 => json().prop_map(|any| any.to_string().into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..400),
     ];
-    (status, phrase, body).prop_map(|(status, phrase, body)| {
-        let mut answer = format!("HTTP/1.1 {status} ").into_bytes();
-        answer.extend(phrase);
-        answer
-            .extend(format!("\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes());
-        answer.extend(body);
-        answer
-    })
+    (status, phrase, body).prop_map(|(status, phrase, body)| Answer { status, phrase, body })
 }
 
-/// The `Debug` of what every reading call gives, and of what some writing ones do.
+/// The errors of every reading call, and of some writing ones; what the others give can be shown.
 async fn everything(client: &Client, vm: &Vm) -> String {
     let node = NodeName::new("pve1").unwrap();
     let storage = StorageId::new("local").unwrap();
@@ -243,7 +274,7 @@ async fn everything(client: &Client, vm: &Vm) -> String {
     macro_rules! made {
         ($($call:expr),* $(,)?) => {
             $(match $call.await {
-                Ok(data) => shown.push_str(&format!("{data:?}\n")),
+                Ok(data) => drop(format!("{data:?}")),
                 Err(error) => {
                     // What is asked of an error must not fail either.
                     let of: &Error = &error;
@@ -297,14 +328,15 @@ fn no_answer_does_harm_to_any_call() {
         .enable_all()
         .build()
         .unwrap();
-    let reply = Arc::new(Mutex::new(Vec::new()));
+    let reply = Arc::new(Mutex::new(Answer::default()));
     let (server, client) = runtime.block_on(async {
         let reply = Arc::clone(&reply);
         let server = Server::start(move |request| {
             if request.line.contains("type=vm") {
                 return ok(ON_PVE1);
             }
-            Reply::Raw(reply.lock().unwrap().clone())
+            let (_, secret) = request.headers["authorization"].rsplit_once('=').unwrap();
+            Reply::Raw(reply.lock().unwrap().quoting(secret))
         })
         .await;
         // Twice, so that no pause is made before a read is repeated.
@@ -318,14 +350,36 @@ fn no_answer_does_harm_to_any_call() {
         ..Config::default()
     });
     runner
-        .run(&answer(), |bytes| {
-            *reply.lock().unwrap() = bytes;
-            let shown = runtime.block_on(everything(&client, &vm));
-            prop_assert!(!shown.contains("5ec2e7ab"), "the token's secret: {shown}");
+        .run(&answer(), |answer| {
+            *reply.lock().unwrap() = answer;
+            let errors = runtime.block_on(everything(&client, &vm));
+            prop_assert!(!errors.contains("5ec2e7ab"), "the token's secret: {errors}");
             Ok(())
         })
         .unwrap();
     assert!(!server.requests().is_empty());
+    // The answers that surely quote it, in each place.
+    for status in [200, 400, 401, 403, 500, 596] {
+        for body in [
+            r#"{"data":"{secret}"}"#,
+            r#"{"data":{"status":["{secret}"],"template":"{secret}","enable":"{secret}"}}"#,
+            r#"{"data":[{"vmid":"{secret}","node":"{secret}!","upid":"{secret}"}]}"#,
+            r#"{"data":null,"message":"no {secret}","errors":{"{secret}":"bad {secret}"}}"#,
+            "{secret}",
+        ] {
+            let phrase = b"got {secret}".to_vec();
+            *reply.lock().unwrap() = Answer {
+                status,
+                phrase,
+                body: body.as_bytes().to_vec(),
+            };
+            let errors = runtime.block_on(everything(&client, &vm));
+            assert!(
+                !errors.is_empty() && !errors.contains("5ec2e7ab"),
+                "{status} {body}: {errors}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

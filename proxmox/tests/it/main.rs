@@ -4,7 +4,8 @@
 //! about each call, `config` about reading VM configs, `firewall` about rules and their order; `backups` about
 //! storages, backups and restores, `reinstall` about the calls of reinstallations, charts and the guest agent,
 //! `quirks` about what surprises clients of real clusters, `property` about texts that must come back byte for byte;
-//! `hostile` about answers that nobody would send; `console` about opening screens; `support` is the server.
+//! `hostile` about answers that nobody would send; `task_end` about waiting for tasks; `console` about opening screens;
+//! `support` is the server.
 
 #[cfg(test)]
 mod api;
@@ -28,5 +29,7 @@ mod quirks;
 mod reinstall;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod task_end;
 #[cfg(test)]
 mod wire;

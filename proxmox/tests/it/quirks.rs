@@ -3,12 +3,8 @@
 //! Some have their tests elsewhere: numbers and strings (`lenient`), DELETE without a body (`wire`), keys that are
 //! encoded twice and repeated words of commands (`reinstall`), the console.
 
-use std::time::Duration;
-
 use crate::support::*;
-use portico_proxmox::{
-    AgentState, ApiToken, ClusterConfig, ConfigUpdate, Error, InvalidUpdate, Reason, Secret, TaskState, Trust,
-};
+use portico_proxmox::{AgentState, ConfigUpdate, Error, InvalidUpdate, Reason, Secret, TaskState};
 
 #[tokio::test]
 async fn a_task_with_warnings_has_succeeded() {
@@ -153,15 +149,6 @@ async fn an_agent_that_is_not_ready_after_boot_is_silent_in_both_texts() {
         let (_server, vm) = serving(fail(500, text)).await;
         assert_eq!(vm.agent_ping().await.unwrap(), AgentState::Silent, "{text}");
     }
-}
-
-#[tokio::test]
-async fn a_call_waits_longer_than_pve_waits_for_another_node() {
-    let token = ApiToken::new("panel@pve!portico", Secret::new("x")).unwrap();
-    let endpoint = vec!["https://pve1:8006".parse().unwrap()];
-    let config = ClusterConfig::new("prod", endpoint, token, Trust::SystemRoots);
-    assert!(config.timeouts.read > Duration::from_secs(30));
-    assert!(config.timeouts.write > Duration::from_secs(30));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::support::*;
 use portico_proxmox::property::{Disk, DriveSlot, Throttle};
 use portico_proxmox::{
     CloneOptions, CloudinitData, ConfigUpdate, Consolidation, DiskFormat, Error, InvalidUpdate, NodeName,
-    Reason, Secret, StorageId, Timeframe, VmId, VolumeId,
+    Reason, Removal, Secret, StorageId, Timeframe, VmId, VolumeId,
 };
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtpbGwgYWxsIGh1bWFucyBvciBiZSBraWxsZWQh me@home";
@@ -59,7 +59,7 @@ async fn a_taken_number_is_a_reason_of_its_own() {
 #[tokio::test]
 async fn a_removal_has_its_parameters_in_the_query_and_no_body() {
     let (server, vm) = serving(data(&format!("{UPID:?}"))).await;
-    vm.destroy(true, true).await.unwrap();
+    vm.destroy(Removal::WHOLE).await.unwrap();
     assert_eq!(
         last(&server),
         "DELETE /qemu/100?purge=1&destroy-unreferenced-disks=1"
@@ -81,7 +81,7 @@ async fn a_removal_has_its_parameters_in_the_query_and_no_body() {
         ),
     ] {
         let (_server, vm) = serving(fail(500, text)).await;
-        let error = vm.destroy(false, false).await.unwrap_err();
+        let error = vm.destroy(Removal::default()).await.unwrap_err();
         assert_eq!(error.reason(), Some(&reason), "{text}");
     }
 }
@@ -90,7 +90,7 @@ async fn a_removal_has_its_parameters_in_the_query_and_no_body() {
 async fn a_removed_vm_is_missing_and_that_is_no_other_failure() {
     let text = "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist";
     let (server, vm) = serving(fail(500, text)).await;
-    let error = vm.destroy(true, true).await.unwrap_err();
+    let error = vm.destroy(Removal::WHOLE).await.unwrap_err();
     assert!(error.is_vm_missing() && !error.may_have_happened());
     let deletes = server
         .lines()
@@ -210,7 +210,8 @@ async fn the_cloud_init_image_is_made_anew_and_its_data_are_read() {
     assert_eq!(last(&server), "PUT /qemu/100/cloudinit");
     let (server, vm) = serving(data(r##""#cloud-config\nhostname: web\n""##)).await;
     let text = vm.cloudinit_dump(CloudinitData::User).await.unwrap();
-    assert!(text.starts_with("#cloud-config"));
+    assert!(text.expose().starts_with("#cloud-config"));
+    assert_eq!(format!("{text:?}"), "[secret]");
     assert_eq!(last(&server), "GET /qemu/100/cloudinit/dump?type=user");
 }
 
@@ -239,6 +240,18 @@ async fn a_series_is_asked_for_by_timeframe_and_comes_by_time() {
     assert_eq!(last(&server), "GET /qemu/100/rrddata?timeframe=day&cf=MAX");
     let seen: Vec<_> = points.iter().map(|point| (point.time, point.cpu)).collect();
     assert_eq!(seen, [(60, None), (120, Some(0.5))]);
+}
+
+#[tokio::test]
+async fn a_vm_that_nothing_was_measured_of_has_an_empty_series() {
+    let text = "RRD error: opening '/var/lib/rrdcached/db/pve-vm-9.0/100': No such file or directory";
+    let (_server, vm) = serving(fail(500, text)).await;
+    let points = vm.series(Timeframe::Hour, Consolidation::Average).await.unwrap();
+    assert!(points.is_empty());
+    let (_server, vm) = serving(fail(500, "RRD error: the file is broken")).await;
+    vm.series(Timeframe::Hour, Consolidation::Average)
+        .await
+        .unwrap_err();
 }
 
 #[tokio::test]
@@ -281,6 +294,13 @@ async fn a_refusal_of_the_agent_inside_a_success_is_an_error() {
     let error = vm.agent_os().await.unwrap_err();
     assert_eq!(error.reason(), Some(&Reason::AgentRefused));
     assert!(error.provider_text().unwrap().contains("has not been found"));
+    let target = error.target();
+    assert_eq!(target.node.as_ref().map(NodeName::as_str), Some("pve1"));
+    assert!(
+        target.call.contains(" /nodes/{node}/qemu/{vmid}/agent/"),
+        "{}",
+        target.call
+    );
     assert!(!error.is_transient_read());
     let (_server, vm) = serving(data(r#"{"result":"nonsense"}"#)).await;
     assert!(matches!(
@@ -307,6 +327,16 @@ async fn a_password_is_set_by_the_agent_and_shows_nowhere() {
     assert_eq!(error.reason(), Some(&Reason::AgentRefused));
     assert!(!format!("{error:?} {error}").contains("hunter2"));
     assert!(!error.may_have_happened());
+}
+
+#[tokio::test]
+async fn a_password_that_the_agent_quotes_is_cut_out() {
+    let refusal = r#"{"result":{"error":{"class":"GenericError","desc":"hunter2-hunter2 is too weak"}}}"#;
+    let (_server, vm) = serving(data(refusal)).await;
+    let password = Secret::new("hunter2-hunter2");
+    let error = vm.agent_set_password("root", &password, false).await.unwrap_err();
+    assert_eq!(error.provider_text(), Some("[secret] is too weak"));
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 }
 
 #[tokio::test]

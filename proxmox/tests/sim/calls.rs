@@ -2,8 +2,8 @@
 
 use portico_proxmox::{
     AgentState, ConfigUpdate, ContentKind, Feature, FirewallDirection, FirewallName, FirewallOptionsUpdate,
-    FirewallPolicy, NewSnapshot, PowerState, Reason, RuleComment, RuleDraft, RulePlace, RuleText, SetMember,
-    TaskFilter, TaskSource, TaskState,
+    FirewallPolicy, Membership, NewSnapshot, PowerState, Reason, RuleComment, RuleDraft, RulePlace, RuleText,
+    SetMember, TaskFilter, TaskSource, TaskState,
 };
 use pve_sim::{Action, Effect, Fault, Major};
 
@@ -42,7 +42,7 @@ async fn the_cluster_is_listed() {
             .storages
             .iter()
             .find(|entry| entry.storage.as_str() == "local" && entry.node.as_str() == "pve1");
-        assert!(local.unwrap().holds("iso"));
+        assert!(local.unwrap().holds(ContentKind::Iso));
         assert_eq!(lab.client.vm_resources().await.unwrap().len(), all.vms.len());
         assert_eq!(lab.client.node_of(id(106)).await.unwrap(), node("pve2"));
     }
@@ -107,6 +107,12 @@ async fn figures_of_a_running_vm_are_read() {
         ] {
             assert!(figure.is_some_and(|figure| figure > 0), "{status:?}");
         }
+        let (system, _) = lab.vm(100).config().await.unwrap().system_disk().unwrap();
+        let drive = status.drives[&system];
+        for counter in [drive.read, drive.written, drive.reads, drive.writes] {
+            assert!(counter.is_some_and(|counter| counter > 0), "{drive:?}");
+        }
+        assert!(drive.read <= status.diskread && drive.written <= status.diskwrite);
         assert!(status.agent && !status.template);
         assert_eq!(status.tags, ["demo", "web"]);
     }
@@ -341,7 +347,7 @@ async fn the_firewall_is_read_and_changed_in_its_order() {
             .await
             .unwrap();
         let member = SetMember::new("192.0.2.0/28").unwrap();
-        vm.add_to_firewall_set(&name, &member, false, &RuleComment::cleaned(""))
+        vm.add_to_firewall_set(&name, &member, Membership::Included, &RuleComment::cleaned(""))
             .await
             .unwrap();
         assert_eq!(vm.firewall_set(&name).await.unwrap().len(), 1);

@@ -98,12 +98,14 @@ async fn cloud_init_data_wait_until_they_are_made_anew() {
             vm.cloudinit_dump(CloudinitData::User)
                 .await
                 .unwrap()
+                .expose()
                 .contains("admin")
         );
         assert!(
             vm.cloudinit_dump(CloudinitData::Network)
                 .await
                 .unwrap()
+                .expose()
                 .contains("192.0.2.10")
         );
         let cores = ConfigUpdate::new().set("cores", "4").unwrap();

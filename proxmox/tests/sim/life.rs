@@ -1,8 +1,8 @@
 //! The life of a VM: copied, filled anew, grown, backed up, restored, destroyed.
 
 use portico_proxmox::{
-    BackupMode, CloneOptions, Compression, ConfigUpdate, ContentKind, Error, NewBackup, Reason, Restore,
-    TaskState, VolumeEdit,
+    BackupMode, CloneOptions, Compression, ConfigUpdate, ContentKind, Error, NewBackup, Reason, Removal,
+    Restore, TaskState, VolumeEdit,
 };
 use pve_sim::{Effect, Fault};
 
@@ -34,10 +34,10 @@ async fn a_template_is_cloned_set_up_grown_started_and_destroyed() {
         let shrink = vm.resize(slot, 1 << 30).await.unwrap();
         assert!(matches!(lab.end(&shrink).await, TaskState::Failed { .. }));
         lab.done(vm.start().await).await;
-        let error = vm.destroy(true, true).await.unwrap_err();
+        let error = vm.destroy(Removal::WHOLE).await.unwrap_err();
         assert_eq!(error.reason(), Some(&Reason::VmRunning), "{error}");
         lab.done(vm.stop(false).await).await;
-        lab.done(vm.destroy(true, true).await).await;
+        lab.done(vm.destroy(Removal::WHOLE).await).await;
         assert_eq!(lab.control.effect_count(Effect::Destroyed, free.get(), None), 1);
         let error = vm.status().await.unwrap_err();
         assert!(error.is_vm_missing(), "{error}");

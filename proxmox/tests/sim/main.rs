@@ -15,11 +15,11 @@
 //! | `WARNINGS: n` is success | `quirks::a_task_that_ends_with_warnings_is_a_success` |
 //! | numbers come as strings and strings as numbers | `lenient` and `api` beside the code; `quirks::numbers_are_read_whatever_their_type_on_either_major` |
 //! | SSH keys are escaped twice, `+` is refused | `quirks::ssh_keys_survive_their_double_escaping` |
-//! | DELETE with a body is a 501 | `it::wire::a_delete_has_no_body_and_no_length`; `quirks::a_delete_takes_its_parameters_without_a_body` |
+//! | DELETE with a body is a 501 | `it::wire::a_delete_has_no_body_and_no_length`; `it::reinstall::a_removal_has_its_parameters_in_the_query_and_no_body`; `quirks::a_delete_takes_its_parameters_without_a_body` |
 //! | a missing VM is a 500, not a 404 | `quirks::a_missing_vm_is_told_by_its_text` |
 //! | locks that are not had in time under parallel work | `quirks::a_lock_that_is_not_had_in_time_is_transient_and_did_nothing` |
 //! | the next free VMID is no reservation | `life::a_vmid_that_was_taken_meanwhile_is_refused` |
-//! | a task is unknown for a moment after its start (400) | `quirks::an_unknown_task_has_its_own_reason` |
+//! | a task is unknown for a moment after its start (400) | `quirks::an_unknown_task_has_its_own_reason`; `it::task_end` |
 //! | 596 while the daemon is busy | `quirks::a_read_survives_a_busy_daemon_and_a_write_is_not_repeated` |
 //! | `VM.Monitor` is gone in 9 | `quirks::the_agent_is_asked_by_the_rights_of_each_major` |
 //! | privilege-separated tokens have no rights of their own | `quirks::a_token_without_rights_is_denied_and_not_logged_out` |

@@ -1,6 +1,6 @@
 //! What bit other clients of Proxmox VE; the table in `main` says which test is about what.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use portico_proxmox::property::Throttle;
 use portico_proxmox::{
     AgentState, ConfigUpdate, Error, InvalidUpdate, Lock, Reason, Secret, TaskState, Upid,
 };
@@ -58,24 +58,24 @@ async fn numbers_are_read_whatever_their_type_on_either_major() {
 
 #[tokio::test]
 async fn ssh_keys_survive_their_double_escaping() {
-    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF2xu2j0Vyrnlm8Zq7x4dcP7G1f8YV+nXqSgqV/H5G9k a@b";
+    let keys = [
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF2xu2j0Vyrnlm8Zq7x4dcP7G1f8YV+nXqSgqV/H5G9k a+b@c d%20e",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtpbGwgYWxsIGh1bWFucyBvciBiZSBraWxsZWQh größe",
+    ];
     for major in majors() {
         let lab = Lab::new(major).await;
-        let escaped = utf8_percent_encode(key, NON_ALPHANUMERIC).to_string();
-        let update = ConfigUpdate::new().set("sshkeys", &escaped).unwrap();
+        let update = ConfigUpdate::new().ssh_keys(&keys).unwrap();
         lab.vm(102).update_config(&update).await.unwrap();
-        let config = lab.vm(102).config().await.unwrap();
-        let stored = config.text("sshkeys").unwrap();
-        let read = percent_encoding::percent_decode_str(&stored)
-            .decode_utf8()
-            .unwrap();
-        assert_eq!(read.trim_end(), key);
-        let raw = ConfigUpdate::new().set("sshkeys", key).unwrap();
+        assert_eq!(lab.vm(102).config().await.unwrap().ssh_keys(), keys);
+        let raw = ConfigUpdate::new().set("sshkeys", keys[0]).unwrap();
         let error = lab.vm(102).update_config(&raw).await.unwrap_err();
         assert!(
             matches!(&error, Error::Parameters { errors, .. } if errors["sshkeys"].contains("invalid urlencoded string")),
             "{error}"
         );
+        let none = update.ssh_keys::<&str>(&[]).unwrap();
+        lab.vm(102).update_config(&none).await.unwrap();
+        assert_eq!(lab.vm(102).config().await.unwrap().text("sshkeys"), None);
     }
 }
 
@@ -83,11 +83,12 @@ async fn ssh_keys_survive_their_double_escaping() {
 async fn a_delete_takes_its_parameters_without_a_body() {
     for major in majors() {
         let lab = Lab::new(major).await;
-        lab.done(lab.vm(100).remove_snapshot(&snapshot("before-upgrade")).await)
+        lab.done(lab.vm(100).forget_snapshot(&snapshot("before-upgrade")).await)
             .await;
         let log = lab.control.request_log(100);
         let delete = log.iter().find(|request| request.method == "DELETE").unwrap();
-        assert_eq!(delete.status, Some(200), "{delete:?}");
+        let forced = delete.params.get("force").map(String::as_str);
+        assert_eq!((delete.status, forced), (Some(200), Some("1")), "{delete:?}");
     }
 }
 
@@ -303,22 +304,36 @@ async fn every_lock_is_told_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_config_keeps_its_order_of_parts_when_it_is_read_and_written_back() {
+async fn a_changed_disk_and_card_come_back_in_the_order_they_were_written_in() {
     for major in majors() {
         let lab = Lab::new(major).await;
         let before = lab.vm(100).config().await.unwrap();
-        let drive = before.text("scsi0").unwrap().into_owned();
-        let net = before.text("net0").unwrap().into_owned();
+        let (slot, mut disk) = before.system_disk().unwrap();
+        disk.set_throttle(Throttle::MbpsRead, Some(77.5)).unwrap();
+        disk.set_throttle(Throttle::IopsWrite, Some(900.0)).unwrap();
+        let (number, mut net) = before.nets().swap_remove(0);
+        net.set_rate(Some(33.0)).unwrap();
+        net.set_firewall(!net.firewall()).unwrap();
         let update = ConfigUpdate::new()
-            .set("net0", &net)
-            .and_then(|update| update.set("scsi0", &drive))
+            .drive(slot, &disk)
+            .and_then(|update| update.set(&format!("net{number}"), &net))
             .unwrap();
         lab.vm(100).update_config(&update).await.unwrap();
         let after = lab.vm(100).config().await.unwrap();
-        assert_eq!(
-            (&*after.text("scsi0").unwrap(), &*after.text("net0").unwrap()),
-            (&*drive, &*net)
-        );
+        assert_ne!(before.drive(slot), after.drive(slot));
+        assert_eq!(after.drive(slot).unwrap().to_string(), disk.to_string());
+        assert_eq!(after.nets()[0].1.to_string(), net.to_string());
+    }
+}
+
+#[tokio::test]
+async fn what_only_root_may_set_is_a_missing_right() {
+    for major in majors() {
+        let lab = Lab::new(major).await;
+        let update = ConfigUpdate::new().set("args", "-S").unwrap();
+        let error = lab.vm(102).update_config(&update).await.unwrap_err();
+        assert_eq!(error.reason(), Some(&Reason::PermissionDenied), "{error}");
+        assert!(!error.may_have_happened());
     }
 }
 
@@ -344,11 +359,21 @@ async fn a_vm_of_a_silent_node_is_known_and_its_figures_are_not() {
 async fn the_tokens_secret_is_in_no_error() {
     for major in majors() {
         let lab = Lab::new(major).await;
-        lab.control.set_token_revoked(PANEL.0, true).unwrap();
-        let error = lab.client.version().await.unwrap_err();
-        let shown = format!("{error} {error:?} {}", error.with_causes());
-        assert!(!shown.contains(PANEL.1), "{shown}");
-        lab.control.set_token_revoked(PANEL.0, false).unwrap();
+        // Somebody on the way quotes what was asked.
+        for code in [400, 401, 403, 500, 502] {
+            lab.control.inject(Fault::Status {
+                node: None,
+                method: None,
+                path: Some("/version".to_owned()),
+                status: code,
+                reason: Some(format!("bad token PVEAPIToken={}={}", PANEL.0, PANEL.1)),
+                times: Some(9),
+            });
+            let error = lab.around().version().await.unwrap_err();
+            let shown = format!("{error} {error:?} {}", error.with_causes());
+            assert!(shown.contains("bad token") && !shown.contains(PANEL.1), "{shown}");
+            lab.control.clear_faults();
+        }
         lab.client.version().await.unwrap();
     }
 }

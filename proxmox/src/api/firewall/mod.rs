@@ -13,7 +13,5 @@ mod words;
 
 pub use self::options::{ClusterFirewall, FirewallMacro, FirewallOptions, FirewallOptionsUpdate};
 pub use self::rules::{FirewallRule, FirewallRules, RuleAction, RuleDraft, RulePlace};
-pub use self::sets::{FirewallReference, FirewallSet, FirewallSetEntry};
-pub use self::words::{
-    FirewallDirection, FirewallLogLevel, FirewallName, FirewallPolicy, RuleComment, RuleText, SetMember,
-};
+pub use self::sets::{FirewallReference, FirewallSet, FirewallSetEntry, Membership};
+pub use self::words::{FirewallDirection, FirewallLogLevel, FirewallPolicy, RuleComment, RuleText};

@@ -1,6 +1,7 @@
 //! A VM's rules, in the order in which they are tried.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
@@ -10,6 +11,7 @@ use super::words::{FirewallDirection, FirewallLogLevel, FirewallPolicy, RuleComm
 use crate::client::Vm;
 use crate::error::Error;
 use crate::lenient;
+use crate::nodes::Look;
 use crate::route::{Params, Route};
 use crate::transport::Class;
 
@@ -198,7 +200,7 @@ struct Entry {
     log: Option<FirewallLogLevel>,
     #[serde(default, deserialize_with = "lenient::text")]
     comment: Option<String>,
-    #[serde(default, deserialize_with = "lenient::u64")]
+    #[serde(default, deserialize_with = "lenient::counted")]
     ipversion: Option<u64>,
     #[serde(default, deserialize_with = "errors")]
     errors: BTreeMap<String, String>,
@@ -333,12 +335,13 @@ impl Vm {
     }
 
     fn changed_meanwhile(&self) -> Error {
-        let mut target = Route::new(Method::POST)
-            .word("/nodes/{node}/qemu/{vmid}/firewall/rules")
-            .target(self.client().name());
-        target.vmid = Some(self.vmid());
+        let node = match self.client().nodes().look(self.vmid(), None, Instant::now()) {
+            Look::On(node) => Some(node),
+            Look::Nowhere | Look::Stale => None,
+        };
+        let route = rules(Route::vm_on(Method::POST, node.as_ref(), self.vmid()));
         Error::Refused {
-            target,
+            target: route.target(self.client().name()),
             reason: crate::reason::Reason::DigestMismatch,
             status: 500,
             text: "the list of rules was changed by somebody else".to_owned(),

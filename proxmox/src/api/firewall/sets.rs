@@ -1,11 +1,12 @@
 //! A VM's sets of addresses, and what its rules may refer to.
 
 use http::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::words::{FirewallName, RuleComment, SetMember};
+use super::words::RuleComment;
 use crate::client::Vm;
 use crate::error::Error;
+use crate::id::{FirewallName, SetMember};
 use crate::lenient;
 use crate::route::{Params, Route};
 use crate::transport::Class;
@@ -23,15 +24,34 @@ pub struct FirewallSet {
     pub digest: Option<String>,
 }
 
+/// Whether addresses belong to a set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Membership {
+    /// They do.
+    #[default]
+    Included,
+    /// They are taken out of a larger network that is in the set.
+    Excluded,
+}
+
+fn membership<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Membership, D::Error> {
+    let excluded = lenient::bool(deserializer)?;
+    Ok(if excluded {
+        Membership::Excluded
+    } else {
+        Membership::Included
+    })
+}
+
 /// What is in a set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct FirewallSetEntry {
     /// Address, network or alias.
     #[serde(rename = "cidr")]
     pub member: SetMember,
-    /// Whether it is taken out of the set.
-    #[serde(default, rename = "nomatch", deserialize_with = "lenient::bool")]
-    pub excluded: bool,
+    /// Whether it belongs to the set.
+    #[serde(default, rename = "nomatch", deserialize_with = "membership")]
+    pub membership: Membership,
     /// What it is for.
     #[serde(default, deserialize_with = "lenient::text")]
     pub comment: Option<String>,
@@ -100,13 +120,13 @@ impl Vm {
         &self,
         name: &FirewallName,
         member: &SetMember,
-        excluded: bool,
+        membership: Membership,
         comment: &RuleComment,
     ) -> Result<(), Error> {
         let comment = Some(comment.as_str()).filter(|text| !text.is_empty());
         let params = Params::new()
             .set("cidr", member)
-            .flag("nomatch", excluded)
+            .flag("nomatch", membership == Membership::Excluded)
             .opt("comment", comment);
         self.change(Method::POST, |vm| sets(vm).set(name), params).await
     }

@@ -1,10 +1,8 @@
 //! The words of the firewall: policies, directions, levels, and texts that are safe to write into a rule.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
 
 use crate::id::InvalidId;
 use crate::lenient;
@@ -175,127 +173,6 @@ impl fmt::Display for RuleComment {
     }
 }
 
-/// The name of a set of addresses or of an alias: a letter, then letters, digits, `-` and `_`; 2 to 64 characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FirewallName(String);
-
-impl FirewallName {
-    const RULE: &'static str = "2 to 64 letters, digits, `-` and `_`, a letter first";
-
-    /// Checks the name.
-    ///
-    /// # Errors
-    /// When it breaks the rule.
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
-        let text = text.into();
-        let mut bytes = text.bytes();
-        let good = (2..=64).contains(&text.len())
-            && bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
-            && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if good {
-            Ok(Self(text))
-        } else {
-            Err(InvalidId::new("firewall name", Self::RULE, &text))
-        }
-    }
-
-    /// The set that PVE takes for the addresses that the VM's network card `netN` may use.
-    pub fn ip_filter(card: u8) -> Self {
-        Self(format!("ipfilter-net{card}"))
-    }
-
-    /// Whether it is such a set.
-    pub fn is_ip_filter(&self) -> bool {
-        self.0.starts_with("ipfilter-net")
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for FirewallName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for FirewallName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-
-/// What is in a set: an address, a network, or an alias, as PVE writes it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SetMember(String);
-
-impl SetMember {
-    const RULE: &'static str = "an address, a network or the name of an alias";
-
-    /// Checks the text.
-    ///
-    /// # Errors
-    /// When it is none of the three.
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
-        let text = text.into();
-        let alias = text
-            .strip_prefix("dc/")
-            .or_else(|| text.strip_prefix("guest/"))
-            .unwrap_or(&text);
-        let good = text.parse::<IpAddr>().is_ok()
-            || text.parse::<IpNet>().is_ok()
-            || FirewallName::new(alias).is_ok();
-        if good {
-            Ok(Self(text))
-        } else {
-            Err(InvalidId::new("member of a set", Self::RULE, &text))
-        }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The network it is; `None` for an alias.
-    pub fn network(&self) -> Option<IpNet> {
-        let address = || self.0.parse::<IpAddr>().ok().map(IpNet::from);
-        self.0.parse().ok().or_else(address)
-    }
-}
-
-impl From<IpAddr> for SetMember {
-    fn from(address: IpAddr) -> Self {
-        Self(address.to_string())
-    }
-}
-
-impl From<IpNet> for SetMember {
-    /// Without host bits, and without a prefix where it says nothing, as PVE stores it.
-    fn from(network: IpNet) -> Self {
-        let network = network.trunc();
-        if network.prefix_len() == network.max_prefix_len() {
-            Self(network.addr().to_string())
-        } else {
-            Self(network.to_string())
-        }
-    }
-}
-
-impl fmt::Display for SetMember {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for SetMember {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,21 +205,6 @@ mod tests {
         }
         for text in ["", "-", "22 -source x", "a\nIN", "a#b", "ü", &"9".repeat(513)] {
             assert!(RuleText::new(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn members_of_sets_are_written_as_pve_stores_them() {
-        let member = |text: &str| SetMember::from(text.parse::<IpNet>().unwrap());
-        assert_eq!(member("192.0.2.155/24").as_str(), "192.0.2.0/24");
-        assert_eq!(member("2001:db8::1/128").as_str(), "2001:db8::1");
-        assert!(SetMember::new("office").unwrap().network().is_none());
-        assert_eq!(
-            SetMember::new("192.0.2.1").unwrap().network(),
-            Some("192.0.2.1/32".parse().unwrap())
-        );
-        for text in ["", "a b", "192.0.2.1\n", "1.2.3.4/33", "../x"] {
-            assert!(SetMember::new(text).is_err(), "{text}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! A relay between a browser made of channels and a PVE made of a WebSocket in memory.
 
 use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::task::{Context, Poll, Waker};
 
 use futures_channel::mpsc;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -30,7 +32,15 @@ struct Stand {
 impl Stand {
     async fn with(limits: RelayLimits) -> Self {
         let (near, far) = tokio::io::duplex(64 * 1024);
-        let socket = ConsoleSocket::over(near).await;
+        let mut stand = Self::over(near, limits).await;
+        stand.pve = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        stand
+    }
+
+    /// With something else than a WebSocket at PVE's end.
+    async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, limits: RelayLimits) -> Self {
+        let socket = ConsoleSocket::over(stream).await;
+        let (_, far) = tokio::io::duplex(1);
         let (browser, from_browser) = mpsc::channel(0);
         let (to_browser, shown) = mpsc::channel(0);
         let stop = CancellationToken::new();
@@ -362,5 +372,93 @@ async fn limits_that_no_timer_takes_are_taken_as_the_nearest_that_one_does() {
         let shown = std::mem::replace(&mut stand.shown, mpsc::channel(0).1);
         tokio::spawn(shown.for_each(|_| std::future::ready(())));
         assert_eq!(stand.report().await.end, RelayEnd::BrowserLeft(Some(1000)));
+    }
+}
+
+/// PVE's end of a connection that was reset while its last words were under way: nothing can be sent, and what was said
+/// before can still be read.
+struct Reset {
+    said: Vec<u8>,
+    refused: bool,
+    reader: Option<Waker>,
+    then: Option<ErrorKind>,
+}
+
+impl Reset {
+    /// With one message in it, and this after it.
+    fn saying(words: &[u8], then: Option<ErrorKind>) -> Self {
+        let size = u8::try_from(words.len()).unwrap();
+        Self {
+            said: [&[0x82, size], words].concat(),
+            refused: false,
+            reader: None,
+            then,
+        }
+    }
+}
+
+impl AsyncRead for Reset {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let said = std::mem::take(&mut self.said);
+        match (self.refused, said.is_empty(), self.then) {
+            (true, false, _) => {
+                buffer.put_slice(&said);
+                Poll::Ready(Ok(()))
+            }
+            (true, true, Some(kind)) => Poll::Ready(Err(kind.into())),
+            _ => {
+                self.said = said;
+                self.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Reset {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        self.refused = true;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn what_pve_said_before_its_connection_was_reset_reaches_the_browser() {
+    for (then, end) in [
+        (Some(ErrorKind::ConnectionReset), RelayEnd::PveEnded),
+        (Some(ErrorKind::UnexpectedEof), RelayEnd::PveEnded),
+        (
+            Some(ErrorKind::HostUnreachable),
+            RelayEnd::PveBroken("IO error: host unreachable".to_owned()),
+        ),
+        // It says nothing further: then what sending met with counts.
+        (None, RelayEnd::PveEnded),
+    ] {
+        let mut stand = Stand::over(Reset::saying(b"last words", then), LIMITS).await;
+        stand.say(BrowserMessage::Data(bytes(5))).await;
+        let heard = timeout(PATIENCE, stand.shown.next()).await.unwrap();
+        assert_eq!(heard, Some(ToBrowser::Data(Bytes::from_static(b"last words"))));
+        let told = stand.told().await;
+        assert_eq!(
+            told,
+            Some(if end == RelayEnd::PveEnded { 1000 } else { 1011 }),
+            "{then:?}"
+        );
+        assert_eq!(stand.report().await.end, end, "{then:?}");
     }
 }

@@ -304,3 +304,25 @@ fn that_another_vm_is_missing_is_no_news_of_this_one() {
         assert_eq!(Reason::classify_about(None, text), Reason::VmNotFound, "{text}");
     }
 }
+
+#[test]
+fn texts_about_what_cannot_be_done_to_a_vm_have_their_reason() {
+    assert_each([
+        ("only root can set 'args' config", Reason::PermissionDenied),
+        (
+            "unable to create template, because VM contains snapshots",
+            Reason::HasSnapshots,
+        ),
+        (
+            "can't clone VM to node 'pve2' (VM uses local storage)",
+            Reason::LocalStorage,
+        ),
+        ("you can't resize a cdrom", Reason::NotADisk),
+        (
+            "RRD error: opening '/var/lib/rrdcached/db/pve2-vm/100': No such file or directory",
+            Reason::NoSeries,
+        ),
+        ("RRD error: mmap failed", Reason::Other),
+        ("cat: /etc/x: No such file or directory", Reason::Other),
+    ]);
+}

@@ -2,7 +2,7 @@
 
 use portico_proxmox::{
     Client, CloneOptions, ConfigUpdate, Error, FirewallDirection, FirewallOptionsUpdate, FirewallPolicy,
-    NewBackup, NewSnapshot, Restore, RuleDraft, RulePlace, Secret, TaskFilter, Upid,
+    NewBackup, NewSnapshot, Removal, Restore, RuleDraft, RulePlace, Secret, TaskFilter, Upid,
 };
 use pve_sim::{Control, Effect};
 
@@ -250,7 +250,7 @@ impl Call {
             }
             Self::Console => vm.vnc_proxy().await.map(|_| None),
             Self::Clone => vm.clone_to(&CloneOptions::new(id(COPY))).await.map(Some),
-            Self::Destroy => vm.destroy(true, true).await.map(Some),
+            Self::Destroy => vm.destroy(Removal::WHOLE).await.map(Some),
             Self::Resize => {
                 let slot = "scsi1".parse().unwrap();
                 vm.resize(slot, (200 + round) << 30).await.map(Some)

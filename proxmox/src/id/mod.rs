@@ -1,13 +1,15 @@
 //! Names and numbers that Proxmox VE gives to things, checked when they are made.
 //!
 //! A value of one of these types can go into a URL, a parameter or a log line without another look.
-//! The rules are those of PVE's own schema (`pve-vmid`, `pve-node`, `pve-storage-id`, `pve-configid`).
+//! The rules are those of PVE's own schema (`pve-vmid`, `pve-node`, `pve-storage-id`, `pve-configid`). Those of the
+//! firewall are in a file of their own.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::foreign;
 use crate::lenient::Scalar;
 
 /// A text that does not follow the rule of the identifier it was given as.
@@ -24,8 +26,16 @@ pub struct InvalidId {
 
 impl InvalidId {
     pub(crate) fn new(what: &'static str, rule: &'static str, value: &str) -> Self {
-        let value = value.chars().filter(|c| !c.is_control()).take(64).collect();
-        Self { what, rule, value }
+        Self {
+            what,
+            rule,
+            value: foreign::word(value),
+        }
+    }
+
+    /// The same about a part of PVE's answer, whose content is in no error and no log.
+    pub(crate) fn in_answer<E: de::Error>(self) -> E {
+        E::custom(format_args!("not a valid {}: {}", self.what, self.rule))
     }
 }
 
@@ -91,16 +101,10 @@ impl<'de> Deserialize<'de> for VmId {
             .to_u64()
             .map_err(de::Error::custom)?
             .ok_or_else(|| de::Error::custom("a VM number is missing"))?;
-        u32::try_from(number).map_or_else(
-            |_| {
-                Err(de::Error::custom(InvalidId::new(
-                    "VM number",
-                    Self::RULE,
-                    &number.to_string(),
-                )))
-            },
-            |number| Self::new(number).map_err(de::Error::custom),
-        )
+        u32::try_from(number)
+            .map_err(|_| InvalidId::new("VM number", Self::RULE, &number.to_string()))
+            .and_then(Self::new)
+            .map_err(InvalidId::in_answer)
     }
 }
 
@@ -153,11 +157,15 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+                Self::new(String::deserialize(deserializer)?).map_err(InvalidId::in_answer)
             }
         }
     };
 }
+
+mod firewall;
+
+pub use self::firewall::{FirewallName, SetMember};
 
 text_id!(
     /// The name of a cluster node: one DNS label.
@@ -305,6 +313,23 @@ mod tests {
         ] {
             assert!(VolumeId::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_identifier_in_an_answer_is_refused_without_being_quoted() {
+        let problems = [
+            serde_json::from_str::<NodeName>(r#""hunter2.example""#).unwrap_err(),
+            serde_json::from_str::<VolumeId>(r#""hunter2""#).unwrap_err(),
+            serde_json::from_str::<FirewallName>(r#""hunter2!""#).unwrap_err(),
+            serde_json::from_str::<SetMember>(r#""hunter2!""#).unwrap_err(),
+            serde_json::from_str::<crate::Upid>(r#""UPID:hunter2""#).unwrap_err(),
+            serde_json::from_str::<VmId>(r#""hunter2""#).unwrap_err(),
+        ];
+        for problem in problems {
+            assert!(!problem.to_string().contains("hunter2"), "{problem}");
+        }
+        let problem = serde_json::from_str::<VmId>("4294967396").unwrap_err();
+        assert!(!problem.to_string().contains("4294967396"), "{problem}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) enum Plug {
     Network,
     /// Depends on the drive and on what changes; needs `disk` in `hotplug`.
     Disk,
-    /// At once, if the VM's `hotplug` has `usb`.
+    /// At once, if the VM's `hotplug` has `usb` and its system takes such devices.
     Usb,
     /// At once, unless it switches ballooning on or off.
     Balloon,

@@ -17,7 +17,7 @@ pub(super) fn goes_at_once(vm: &Vm, key: &str, value: Option<&str>) -> bool {
     match known.plug {
         Plug::Fast | Plug::Host => true,
         Plug::Cold => false,
-        Plug::Usb => has(vm, "usb"),
+        Plug::Usb => has(vm, "usb") && (key == "tablet" || takes_usb(vm)),
         Plug::Network => has(vm, "network") || changes_only_the_host(vm, key, value),
         Plug::Balloon => is_ballooning(vm.get(key)) == is_ballooning(value),
         Plug::Hotplug => {
@@ -40,6 +40,11 @@ pub(super) fn goes_at_once(vm: &Vm, key: &str, value: Option<&str>) -> bool {
 fn has(vm: &Vm, what: &str) -> bool {
     let hotplug = vm.get("hotplug").unwrap_or("network,disk,usb");
     hotplug == "1" || hotplug.split(',').any(|item| item == what)
+}
+
+/// Whether the guest's system takes USB devices while it runs: Linux since 2.6, Windows since 8.
+fn takes_usb(vm: &Vm) -> bool {
+    matches!(vm.get("ostype"), Some("l26" | "win8" | "win10" | "win11"))
 }
 
 fn changes_only_the_host(vm: &Vm, key: &str, value: Option<&str>) -> bool {

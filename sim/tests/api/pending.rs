@@ -267,6 +267,15 @@ async fn hotplug_itself_changes_at_once_unless_processors_or_memory_are_in_it() 
     assert_eq!(lab.vm(101).config["hotplug"], "disk,usb");
     lab.set(CONFIG, &[("usb0", "spice")]).await;
     assert_eq!(lab.vm(101).config["usb0"], "spice");
+    let other = "/nodes/pve1/qemu/102/config";
+    lab.set(other, &[("ostype", "other")]).await;
+    lab.switched(102, true);
+    lab.set(other, &[("usb0", "spice"), ("tablet", "0")]).await;
+    let now = lab.vm(102);
+    assert_eq!(
+        (now.pending["usb0"].as_str(), now.config["tablet"].as_str()),
+        ("spice", "0")
+    );
 }
 
 #[tokio::test]

@@ -97,13 +97,18 @@ impl Failure {
         Value::Object(out)
     }
 
-    /// The text of the refusal inside a task, on one line.
+    /// The text of the refusal inside a task, on one line. There PVE shows the status of those that have one of their
+    /// own.
     pub(crate) fn task_text(&self) -> String {
+        let status = match self.status {
+            500 => String::new(),
+            status => format!("{status} "),
+        };
         let details = self
             .errors
             .iter()
             .map(|(name, text)| format!(" {name}: {}", text.trim_end()));
-        format!("{}{}", self.message, details.collect::<String>())
+        format!("{status}{}{}", self.message, details.collect::<String>())
     }
 }
 
@@ -124,6 +129,24 @@ mod tests {
         assert_eq!(
             failure.json().to_string(),
             r#"{"data":null,"errors":{"snapname":"x\n"},"message":"Parameter verification failed.\n"}"#
+        );
+    }
+
+    #[test]
+    fn a_task_shows_the_status_that_is_not_just_500() {
+        let texts = [
+            Failure::died("no"),
+            Failure::forbidden("/, Sys.Audit"),
+            Failure::parameter("scsi0", "bad\n"),
+        ]
+        .map(|failure| failure.task_text());
+        assert_eq!(
+            texts,
+            [
+                "no",
+                "403 Permission check failed (/, Sys.Audit)",
+                "400 Parameter verification failed. scsi0: bad"
+            ]
         );
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Allow, Answer, Call, Endpoint};
+use super::{Allow, Answer, Call, Endpoint, Flock};
 use crate::config::{seed, shown_value};
 use crate::schema::Property;
 use crate::world::counters::Effect;
@@ -12,7 +12,7 @@ const AUDIT: Allow = Allow::On("/vms/{vmid}", &["VM.Audit"]);
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::on_node("GET", "/nodes/{node}/qemu/{vmid}/cloudinit", AUDIT, &[], pending),
     Endpoint {
-        flock: true,
+        flock: Some(Flock::USUAL),
         ..Endpoint::on_node(
             "PUT",
             "/nodes/{node}/qemu/{vmid}/cloudinit",

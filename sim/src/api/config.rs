@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{Allow, Answer, Call, Endpoint, Reply, Takes};
+use super::{Allow, Answer, Call, Endpoint, Flock, Reply, Takes};
 use crate::config::change::Change;
-use crate::config::shown;
-use crate::config::update::apply;
+use crate::config::update::carry_out;
+use crate::config::{rights, shown};
 use crate::schema::{Property, format};
 use crate::units::float_of_signed;
 use crate::work::{fork, settings};
@@ -31,7 +31,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::on_node("GET", "/nodes/{node}/qemu/{vmid}/config", AUDIT, READ, read),
     Endpoint::on_node("GET", "/nodes/{node}/qemu/{vmid}/pending", AUDIT, &[], pending),
     Endpoint {
-        flock: true,
+        flock: Some(Flock::USUAL),
         takes: Takes::WithConfig(PUT),
         ..Endpoint::on_node("PUT", "/nodes/{node}/qemu/{vmid}/config", CHANGE, &[], put)
     },
@@ -40,7 +40,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
         ..Endpoint::on_node("POST", "/nodes/{node}/qemu/{vmid}/config", CHANGE, &[], post)
     },
     Endpoint {
-        flock: true,
+        flock: Some(Flock::USUAL),
         ..Endpoint::on_node(
             "PUT",
             "/nodes/{node}/qemu/{vmid}/unlink",
@@ -115,8 +115,8 @@ fn pending(call: &mut Call<'_>) -> Answer {
                 entry.insert(name.to_owned(), crate::config::shown_value(key, text));
             }
         }
-        if vm.pending_delete.contains(key) {
-            entry.insert("delete".to_owned(), Value::from(1));
+        if let Some(force) = vm.pending_delete.get(key) {
+            entry.insert("delete".to_owned(), Value::from(1 + u8::from(*force)));
         }
         Value::Object(entry)
     });
@@ -134,16 +134,17 @@ fn unlink(call: &mut Call<'_>) -> Answer {
 fn put(call: &mut Call<'_>) -> Answer {
     let (node, vmid) = (call.node(), call.vmid());
     let change = Change::read(&call.params, call.who)?;
-    change.permitted(call.world, vmid, call.who)?;
-    apply(call.world, &node, vmid, &change, call.sim.clock.seconds())?;
+    rights::permitted(&change, call.world, vmid, call.who)?;
+    let now = call.sim.clock.seconds();
+    carry_out(call.world, &node, vmid, &change, call.who, now)?;
     Ok(Value::Null.into())
 }
 
 fn post(call: &mut Call<'_>) -> Answer {
     let (node, vmid) = (call.node(), call.vmid());
     let change = Change::read(&call.params, call.who)?;
-    change.permitted(call.world, vmid, call.who)?;
-    change.timely(call.world.vm(&node, vmid)?)?;
+    rights::permitted(&change, call.world, vmid, call.who)?;
+    change.possible(call.world.vm(&node, vmid)?)?;
     let upid = fork(
         call.sim,
         call.world,

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Allow, Answer, Call, Endpoint, Reply};
+use super::{Allow, Answer, Call, Endpoint, Flock, Reply};
 use crate::console::{self, Asked, Line};
 use crate::failure::Failure;
 use crate::schema::Property;
@@ -26,7 +26,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
         terminal,
     ),
     Endpoint {
-        flock: true,
+        flock: Some(Flock::USUAL),
         ..Endpoint::on_node(
             "PUT",
             "/nodes/{node}/qemu/{vmid}/sendkey",

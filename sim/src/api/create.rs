@@ -1,8 +1,9 @@
 //! Making a VM from nothing.
 
-use super::{Allow, Answer, Call, Endpoint, Takes};
+use super::{Allow, Answer, Call, Endpoint, Flock, Takes};
 use crate::config::Section;
 use crate::config::change::Change;
+use crate::config::rights;
 use crate::failure::Failure;
 use crate::schema::{Property, format};
 use crate::work::create::{self, New};
@@ -10,7 +11,17 @@ use crate::work::fork;
 use crate::world::vm::Vm;
 
 pub(super) const ROUTES: &[Endpoint] = &[Endpoint {
-    flock: true,
+    flock: Some(Flock {
+        seconds: 5.0,
+        refused: |params, text| {
+            let verb = if params.get("archive").is_some() {
+                "restore"
+            } else {
+                "create"
+            };
+            format!("unable to {verb} VM {} - {text}", params.text("vmid"))
+        },
+    }),
     takes: Takes::WithConfig(CREATE),
     ..Endpoint::on_node("POST", "/nodes/{node}/qemu", Allow::User, &[], create)
 }];
@@ -63,7 +74,7 @@ fn create(call: &mut Call<'_>) -> Answer {
         return Err(Failure::forbidden(""));
     }
     let change = Change::for_new(&call.params, OWN, call.who)?;
-    change.permitted_in(call.world, vmid, pool.as_deref(), call.who)?;
+    rights::permitted_for_new(&change, call.world, vmid, pool.as_deref(), call.who)?;
     if let Some(other) = call.world.vms.get(&vmid) {
         return Err(Failure::died(format!(
             "unable to create VM {vmid} - VM {vmid} already exists on node '{}'",

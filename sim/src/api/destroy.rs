@@ -30,10 +30,8 @@ const TEMPLATE: &[Property] = &[Property::text("disk").optional().one_of(keys::D
 fn remove(call: &mut Call<'_>) -> Answer {
     call.root_only("skiplock")?;
     let (node, vmid) = (call.node(), call.vmid());
+    // As in PVE, the lock is looked at in the task.
     let vm = call.world.vm(&node, vmid)?;
-    if !call.params.flag("skiplock") {
-        vm.check_lock()?;
-    }
     if vm.get("protection") == Some("1") {
         return Err(Failure::died(format!(
             "can't remove VM {vmid} - protection mode enabled"

@@ -56,6 +56,7 @@ use crate::failure::Failure;
 use crate::options::Major;
 use crate::schema::{Params, Property, Raw, format};
 use crate::simulation::Simulation;
+use crate::work::FLOCK_SECONDS;
 use crate::world::World;
 use crate::world::access::names;
 
@@ -88,6 +89,22 @@ pub(crate) enum Takes {
     WithConfig(&'static [Property]),
 }
 
+/// The VM's configuration lock, as a call takes it.
+pub(crate) struct Flock {
+    /// How long it is waited for, in seconds.
+    pub(crate) seconds: f64,
+    /// What is said when it was not had in time, of the usual text.
+    pub(crate) refused: fn(&Params, String) -> String,
+}
+
+impl Flock {
+    /// As most calls take it.
+    const USUAL: Self = Self {
+        seconds: FLOCK_SECONDS,
+        refused: |_, text| text,
+    };
+}
+
 /// One endpoint.
 pub(crate) struct Endpoint {
     /// The HTTP method.
@@ -100,8 +117,8 @@ pub(crate) struct Endpoint {
     pub(crate) forwarded: bool,
     /// Whether API tokens may call it.
     pub(crate) token: bool,
-    /// Whether it holds the VM's configuration lock.
-    pub(crate) flock: bool,
+    /// How it takes the VM's configuration lock, if it does.
+    pub(crate) flock: Option<Flock>,
     /// Its parameters.
     pub(crate) takes: Takes,
     /// What it does.
@@ -123,7 +140,7 @@ impl Endpoint {
             allow,
             forwarded: true,
             token: true,
-            flock: false,
+            flock: None,
             takes: Takes::Only(takes),
             run,
         }

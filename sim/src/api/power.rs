@@ -183,10 +183,7 @@ fn shutdown(call: &mut Call<'_>) -> Answer {
     call.root_only("skiplock")?;
     call.root_only("keepActive")?;
     let force = call.params.flag("forceStop");
-    let paused = call
-        .world
-        .vm(&call.node(), call.vmid())
-        .is_ok_and(|vm| vm.qmp_status() == "paused");
+    let paused = call.world.vm(&call.node(), call.vmid()).is_ok_and(Vm::is_halted);
     if paused && !force {
         return Err(Failure::died("VM is paused - cannot shutdown"));
     }
@@ -208,7 +205,7 @@ fn shutdown(call: &mut Call<'_>) -> Answer {
 }
 
 fn reboot(call: &mut Call<'_>) -> Answer {
-    if running(call)?.qmp_status() == "paused" {
+    if running(call)?.is_halted() {
         return Err(Failure::died("VM is paused - cannot shutdown"));
     }
     let (node, vmid, patience) = (call.node(), call.vmid(), timeout(call));

@@ -6,6 +6,7 @@ use super::create::{OWN, pool_exists};
 use super::{Answer, Call};
 use crate::config::Section;
 use crate::config::change::Change;
+use crate::config::rights;
 use crate::failure::Failure;
 use crate::work::fork;
 use crate::work::restore::{self, Restore};
@@ -50,7 +51,7 @@ pub(super) fn restore(call: &mut Call<'_>) -> Answer {
     }
     usable(call, vmid, &archive)?;
     let overrides = Change::for_new(&call.params, OWN, call.who)?;
-    overrides.permitted_in(call.world, vmid, pool.as_deref(), call.who)?;
+    rights::permitted_for_new(&overrides, call.world, vmid, pool.as_deref(), call.who)?;
     claim(call, vmid, force)
         .map_err(|reason| Failure::died(format!("unable to restore VM {vmid} - {reason}")))?;
     let what = Restore {

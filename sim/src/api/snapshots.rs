@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Allow, Answer, Call, Endpoint};
+use super::{Allow, Answer, Call, Endpoint, Flock};
 use crate::config::shown;
 use crate::failure::Failure;
 use crate::schema::{Property, format};
@@ -52,7 +52,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
         config,
     ),
     Endpoint {
-        flock: true,
+        flock: Some(Flock::USUAL),
         ..Endpoint::on_node(
             "PUT",
             "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config",

@@ -64,13 +64,16 @@ pub(crate) fn memory(name: &str, text: &str) -> Result<(), String> {
     MEMORY.parse(name, text).map(drop)
 }
 
+/// The MiB of a VM that says nothing of its memory.
+pub(crate) const DEFAULT_MEMORY: u64 = 512;
+
 /// The MiB of a `memory` text.
 pub(crate) fn memory_mib(text: &str) -> u64 {
     let parts = MEMORY.parse("memory", text).unwrap_or_default();
     parts
         .get("current")
         .and_then(|mib| mib.parse().ok())
-        .unwrap_or(512)
+        .unwrap_or(DEFAULT_MEMORY)
 }
 
 /// The parts of an `ipconfigN` text.

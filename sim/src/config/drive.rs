@@ -225,22 +225,20 @@ impl Drive {
         self.get("size").and_then(format::size_in_bytes).unwrap_or(0)
     }
 
-    /// Whether `self` and `other` differ in nothing but what a running QEMU can change: limits and notes.
+    /// The VM that its volume belongs to, by the volume's name: `vm-100-…` or `base-100-…`.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        let (_, name) = self.file().split_once(':')?;
+        let file = name.rsplit('/').next()?;
+        let rest = file.strip_prefix("vm-").or_else(|| file.strip_prefix("base-"))?;
+        rest.split('-').next()?.parse().ok()
+    }
+
+    /// Whether `self` and `other` differ in nothing that only a new QEMU can change.
     pub(crate) fn differs_only_live(&self, other: &Self) -> bool {
-        let fixed = |drive: &Self| {
-            drive
-                .parts
-                .iter()
-                .filter(|(part, _)| {
-                    !(part.starts_with("mbps")
-                        || part.starts_with("iops")
-                        || part.starts_with("bps")
-                        || ["backup", "replicate", "size"].contains(&part.as_str()))
-                })
-                .map(|(part, value)| (part.clone(), value.clone()))
-                .collect::<Parts>()
-        };
-        fixed(self) == fixed(other)
+        const FIXED: [&str; 9] = [
+            "aio", "cache", "discard", "iothread", "product", "queues", "ro", "ssd", "vendor",
+        ];
+        FIXED.iter().all(|part| self.get(part) == other.get(part))
     }
 }
 
@@ -278,9 +276,22 @@ mod tests {
     }
 
     #[test]
-    fn only_limits_change_on_a_running_drive() {
+    fn limits_and_notes_change_on_a_running_drive() {
         let before = Drive::parse("scsi0", "a1:b,size=1G").unwrap();
         assert!(before.differs_only_live(&Drive::parse("scsi0", "a1:b,iops=5,size=1G").unwrap()));
+        assert!(before.differs_only_live(&Drive::parse("scsi0", "a1:b,serial=x,size=1G").unwrap()));
         assert!(!before.differs_only_live(&Drive::parse("scsi0", "a1:b,ssd=1,size=1G").unwrap()));
+    }
+
+    #[test]
+    fn a_volume_belongs_to_the_vm_in_its_name() {
+        let owner = |file: &str| Drive::parse("scsi0", file).unwrap().owner();
+        assert_eq!(owner("local-lvm:vm-100-disk-0"), Some(100));
+        assert_eq!(
+            owner("local:9000/base-9000-disk-0.qcow2/100/vm-100-disk-0.qcow2"),
+            Some(100)
+        );
+        assert_eq!(owner("zfs:base-9000-disk-0/vm-100-cloudinit"), Some(100));
+        assert_eq!(owner("local:iso/vm.iso,media=cdrom"), None);
     }
 }

@@ -149,6 +149,15 @@ const SPICE: Layout = layout(
     ],
 );
 
+const USB: Layout = layout(
+    Some("host"),
+    &[
+        word("host").optional().pattern(is_usb_device),
+        word("mapping").optional().format(format::config_id),
+        flag("usb3"),
+    ],
+);
+
 const VGA: Layout = layout(
     Some("type"),
     &[
@@ -215,6 +224,8 @@ checks! {
     smbios: SMBIOS;
     /// `spice_enhancements`.
     spice: SPICE;
+    /// `usbN`.
+    usb: USB;
     /// `vga`.
     vga: VGA;
     /// `watchdog`.
@@ -303,6 +314,21 @@ pub(crate) fn is_serial_port(text: &str) -> bool {
     text == "socket" || text.strip_prefix("/dev/").is_some_and(|rest| !rest.is_empty())
 }
 
+/// `1234:5678`, `0x1234:0x5678`, `1-2.3`, `spice`.
+fn is_usb_device(text: &str) -> bool {
+    let is_id = |id: &str| {
+        let digits = id.strip_prefix("0x").unwrap_or(id);
+        digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    };
+    let by_id = text
+        .split_once(':')
+        .is_some_and(|(vendor, product)| is_id(vendor) && is_id(product));
+    let by_port = text
+        .split_once('-')
+        .is_some_and(|(bus, port)| are_digits(bus) && port.split('.').all(are_digits));
+    text.eq_ignore_ascii_case("spice") || by_id || by_port
+}
+
 /// `now`, `2026-06-17`, `2026-06-17T16:01:21`.
 pub(crate) fn is_start_date(text: &str) -> bool {
     let are_numbers = |text: &str, mark: char, first: &[usize]| {
@@ -327,6 +353,10 @@ mod tests {
             (machine, "pc-q35-9.2+pve1"),
             (machine, "type=pc-i440fx-8.1,viommu=virtio"),
             (cpu, "x86-64-v2-AES,flags=+aes;-pcid"),
+            (usb, "spice"),
+            (usb, "host=1234:0xabCD,usb3=1"),
+            (usb, "1-2.3"),
+            (usb, "mapping=stick"),
             (vga, "serial0"),
             (vga, "type=std,memory=32"),
             (numa, "cpus=0-3;8,memory=1024"),
@@ -354,6 +384,10 @@ mod tests {
         assert_eq!(
             machine("machine", "pc-i440fx").unwrap_err(),
             "format error\nmachine.type: value does not match the regex pattern"
+        );
+        assert_eq!(
+            usb("usb0", "host=stick").unwrap_err(),
+            "format error\nusb0.host: value does not match the regex pattern"
         );
         assert_eq!(
             audio("audio0", "AC97").unwrap_err(),

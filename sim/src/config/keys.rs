@@ -18,6 +18,8 @@ pub(crate) enum Area {
     Drive,
     /// `VM.Config.HWType`.
     Hardware,
+    /// `VM.Config.HWType` for what is simulated or mapped; only root@pam for devices of the host.
+    Device,
     /// `VM.Config.Options`.
     Options,
     /// Only root@pam.
@@ -29,10 +31,16 @@ pub(crate) enum Area {
 pub(crate) enum Plug {
     /// At once, always.
     Fast,
-    /// At once, if the VM's `hotplug` has `network`.
+    /// Depends on what of the device changes; what a guest would notice needs `network` in `hotplug`.
     Network,
     /// Depends on the drive and on what changes; needs `disk` in `hotplug`.
     Disk,
+    /// At once, if the VM's `hotplug` has `usb` and its system takes such devices.
+    Usb,
+    /// At once, unless it switches ballooning on or off.
+    Balloon,
+    /// At once, unless processors or memory are among what is plugged.
+    Hotplug,
     /// At once: limits that the host applies.
     Host,
     /// At the next cold start.
@@ -69,8 +77,8 @@ const fn integer(name: &'static str) -> Property {
     Property::integer(name)
 }
 
-use Area::{Cloudinit, Cpu, Drive, Hardware, Memory, Network, Options, Root};
-use Plug::{Cold, Disk, Fast, Host};
+use Area::{Cloudinit, Cpu, Device, Drive, Hardware, Memory, Network, Options, Root};
+use Plug::{Balloon, Cold, Disk, Fast, Host, Hotplug, Usb};
 
 const KEYBOARDS: &[&str] = &[
     "de", "de-ch", "da", "en-gb", "en-us", "es", "fi", "fr", "fr-be", "fr-ca", "fr-ch", "hu", "is", "it",
@@ -80,7 +88,7 @@ const KEYBOARDS: &[&str] = &[
 /// All keys that `PUT …/config` takes.
 pub(crate) const KEYS: &[Key] = &[
     key(boolean("acpi"), Options, Cold),
-    key(text("affinity"), Cpu, Host),
+    key(text("affinity"), Cpu, Cold),
     key(text("agent").format(cloudinit::agent), Options, Cold),
     key(boolean("allow-ksm").new_in_9(), Options, Cold),
     key(text("amd-sev").format(hardware::sev), Options, Cold),
@@ -88,7 +96,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(text("args"), Root, Cold),
     key(text("audio0").format(hardware::audio), Hardware, Cold),
     key(boolean("autostart"), Options, Cold),
-    key(integer("balloon").at_least(0), Memory, Host),
+    key(integer("balloon").at_least(0), Memory, Balloon),
     key(text("bios").one_of(&["seabios", "ovmf"]), Options, Cold),
     key(text("boot").format(format::boot), Options, Cold),
     key(text("bootdisk").format(format::boot_disk), Options, Cold),
@@ -110,8 +118,8 @@ pub(crate) const KEYS: &[Key] = &[
     key(text("efidisk0").format(drive::check_special), Drive, Cold),
     key(boolean("freeze"), Options, Cold),
     key(text("hookscript").format(format::volume_id), Root, Fast),
-    key(text("hostpci").numbered(15), Root, Cold),
-    key(text("hotplug").list_of(format::hotplug), Options, Cold),
+    key(text("hostpci").numbered(15), Device, Cold),
+    key(text("hotplug").list_of(format::hotplug), Options, Hotplug),
     key(text("hugepages").one_of(&["any", "2", "1024"]), Memory, Cold),
     key(text("ide").numbered(3).format(drive::check), Drive, Disk),
     key(text("intel-tdx").new_in_9(), Options, Cold),
@@ -187,7 +195,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(text("searchdomain"), Cloudinit, Fast),
     key(
         text("serial").numbered(3).pattern(hardware::is_serial_port),
-        Hardware,
+        Device,
         Cold,
     ),
     key(integer("shares").at_least(0).at_most(50_000), Memory, Fast),
@@ -202,7 +210,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(text("sshkeys").format(format::urlencoded), Cloudinit, Fast),
     key(text("startdate").pattern(hardware::is_start_date), Options, Cold),
     key(text("startup").format(format::startup_order), Options, Fast),
-    key(boolean("tablet"), Hardware, Cold),
+    key(boolean("tablet"), Hardware, Usb),
     key(text("tags").list_of(format::tag), Options, Fast),
     key(boolean("tdf"), Options, Cold),
     key(boolean("template"), Options, Cold),
@@ -212,7 +220,7 @@ pub(crate) const KEYS: &[Key] = &[
         Drive,
         Disk,
     ),
-    key(text("usb").numbered(13), Root, Cold),
+    key(text("usb").numbered(13).format(hardware::usb), Device, Usb),
     key(integer("vcpus").at_least(1), Cpu, Cold),
     key(text("vga").format(hardware::vga), Hardware, Cold),
     key(text("virtio").numbered(15).format(drive::check), Drive, Disk),
@@ -310,6 +318,11 @@ pub(crate) fn is_drive(name: &str) -> bool {
     })
 }
 
+/// Whether a key is a place for a disk or CD, UEFI's and the TPM's among them (not `unusedN`).
+pub(crate) fn is_place(name: &str) -> bool {
+    is_drive(name) || name == "efidisk0" || name == "tpmstate0"
+}
+
 /// Whether the cloud-init image is made of this key, among others.
 pub(crate) fn is_seed(name: &str) -> bool {
     name == "name" || find(name).is_some_and(|key| key.area == Area::Cloudinit)
@@ -317,9 +330,7 @@ pub(crate) fn is_seed(name: &str) -> bool {
 
 /// Whether a key may hold a volume that belongs to the VM.
 pub(crate) fn holds_volume(name: &str) -> bool {
-    is_drive(name)
-        || name == "efidisk0"
-        || name == "tpmstate0"
+    is_place(name)
         || name
             .strip_prefix("unused")
             .is_some_and(|rest| rest.parse::<u16>().is_ok())

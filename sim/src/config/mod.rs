@@ -2,19 +2,24 @@
 //!
 //! [`keys`] lists every key with its type, the privilege that changes it and whether a running VM takes the
 //! change at once. [`drive`], [`network`] and [`cloudinit`] know the property strings of each area.
-//! [`change`] is what a `PUT …/config` asks for and whether it may, [`update`] carries it out, `prepare` makes its
-//! values ready, `sshkeys` checks public keys, [`seed`] writes what cloud-init reads.
+//! [`change`] is what a `PUT …/config` asks for, [`rights`] says whether it may, [`update`] carries it out: `prepare`
+//! makes its values ready, `plug` says what a running VM takes at once, [`settle`] makes pending values real, [`mod@boot`]
+//! keeps the boot order. `sshkeys` checks public keys, [`seed`] writes what cloud-init reads.
 //!
 //! Not here: snapshots (`world::vm`), which keep copies of sections, and the endpoints (`api::config`).
 
+pub(crate) mod boot;
 pub(crate) mod change;
 pub(crate) mod cloudinit;
 pub(crate) mod drive;
 mod hardware;
 pub(crate) mod keys;
 pub(crate) mod network;
+mod plug;
 mod prepare;
+pub(crate) mod rights;
 pub(crate) mod seed;
+pub(crate) mod settle;
 mod sshkeys;
 pub(crate) mod update;
 
@@ -54,7 +59,7 @@ pub(crate) fn shown_value(key: &str, text: &str) -> Value {
 pub(crate) fn file_text<'a>(
     current: &Section,
     pending: &Section,
-    pending_delete: impl Iterator<Item = &'a str>,
+    pending_delete: impl Iterator<Item = String>,
     snapshots: impl Iterator<Item = (&'a str, &'a Section)>,
 ) -> String {
     let mut text = String::new();

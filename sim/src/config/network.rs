@@ -102,6 +102,16 @@ impl Network {
         self.parts.get("tag").map(String::as_str)
     }
 
+    /// Whether the guest gets another device when this one becomes `next`. All else is changed on the host's side:
+    /// rate, firewall, VLAN, link, and the bridge, unless there was or will be none.
+    pub(crate) fn differs_for_guest(&self, next: &Self) -> bool {
+        let part = |device: &Self, name: &str| device.parts.get(name).cloned();
+        let differs = |name: &&str| part(self, name) != part(next, name);
+        self.bridge().is_none()
+            || next.bridge().is_none()
+            || ["model", "macaddr", "queues", "mtu"].iter().any(differs)
+    }
+
     /// Its rate limit in bytes a second. PVE's megabytes are 2²⁰ bytes (`tap_rate_limit`).
     pub(crate) fn rate(&self) -> Option<f64> {
         let megabytes = self.parts.get("rate")?.parse::<f64>().ok()?;
@@ -122,6 +132,27 @@ mod tests {
             "virtio=BC:24:11:AA:BB:CC,bridge=vmbr0,firewall=1,rate=12.5,tag=20"
         );
         assert_eq!(device.rate(), Some(13_107_200.0));
+    }
+
+    #[test]
+    fn a_guest_notices_another_model_mac_queues_or_mtu_and_a_bridge_that_comes_or_goes() {
+        let device = |text: &str| Network::parse("net0", text).unwrap();
+        let before = device("virtio=BC:24:11:AA:BB:CC,bridge=vmbr0,rate=5");
+        for next in [
+            "virtio=BC:24:11:AA:BB:CC,bridge=vmbr0",
+            "virtio=BC:24:11:AA:BB:CC,bridge=vmbr1,tag=5,firewall=1,link_down=1,rate=9",
+        ] {
+            assert!(!before.differs_for_guest(&device(next)), "{next}");
+        }
+        for next in [
+            "e1000=BC:24:11:AA:BB:CC,bridge=vmbr0",
+            "virtio=BC:24:11:AA:BB:CD,bridge=vmbr0",
+            "virtio=BC:24:11:AA:BB:CC,bridge=vmbr0,queues=2",
+            "virtio=BC:24:11:AA:BB:CC,bridge=vmbr0,mtu=1400",
+            "virtio=BC:24:11:AA:BB:CC",
+        ] {
+            assert!(before.differs_for_guest(&device(next)), "{next}");
+        }
     }
 
     #[test]

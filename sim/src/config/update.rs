@@ -1,20 +1,40 @@
 //! Carrying out a [`Change`]: at once on a stopped VM, key by key on a running one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::Section;
 use super::change::Change;
 use super::drive::Drive;
 use super::keys::{self, Plug};
+use super::plug::goes_at_once;
 use super::prepare::prepared;
+use super::settle::{file_of, kept_by_snapshot, settle, shelve_pending, still_in_use, volume_in};
+use super::{boot, rights};
 use crate::failure::Failure;
 use crate::world::World;
 use crate::world::counters::Effect;
 use crate::world::vm::Vm;
 
-/// Carries a change out; gives warnings.
+/// Carries out a change that somebody asked for, if the VM allows it now and he may; gives warnings.
+///
+/// The caller holds the VM's configuration lock and knows that [`rights::permitted`] is true.
+pub(crate) fn carry_out(
+    world: &mut World,
+    node: &str,
+    vmid: u32,
+    change: &Change,
+    who: &str,
+    now: i64,
+) -> Result<Vec<String>, Failure> {
+    let vm = world.vm(node, vmid)?;
+    change.possible(vm)?;
+    rights::devices_permitted(change, world, vm, who)?;
+    boot::check(vm, change)?;
+    apply(world, node, vmid, change, now)
+}
+
+/// Carries a change out, without asking who wants it; gives warnings.
 pub(crate) fn apply(
     world: &mut World,
     node: &str,
@@ -22,10 +42,101 @@ pub(crate) fn apply(
     change: &Change,
     now: i64,
 ) -> Result<Vec<String>, Failure> {
-    change.timely(world.vm(node, vmid)?)?;
+    let vm = world.vm(node, vmid)?;
+    change.timely(vm)?;
+    for key in &change.delete {
+        removable(vm, key)?;
+    }
+    let ready = made_ready(world, node, vmid, change, now)?;
+    let problems = hotplug_problems(world, node, vmid, change, &ready)?;
+    let mut warnings = Vec::new();
+    let mut freed = Vec::new();
+    let vm = world.vm_mut(node, vmid)?;
+    if vm.seeded.is_none() {
+        // The image still has what the configuration had until now.
+        vm.make_seed();
+    }
+    let mut chosen = change.touched().collect::<BTreeSet<_>>();
+    for key in &change.revert {
+        shelve_pending(vm, key, None, &mut freed);
+        vm.pending_delete.remove(key);
+    }
+    for key in &change.delete {
+        if !vm.config.contains_key(key) && !vm.pending.contains_key(key) {
+            warnings.push(format!(
+                "cannot delete '{key}' - not set in current configuration!"
+            ));
+        }
+        shelve_pending(vm, key, None, &mut freed);
+        if !key.starts_with("unused") {
+            vm.pending_delete.insert(key.clone(), change.force);
+        } else if let Some(text) = vm.config.remove(key) {
+            freed.push(volume_in(&text).to_owned());
+        }
+    }
+    for (key, value) in ready {
+        shelve_pending(vm, &key, Some(&value), &mut freed);
+        vm.pending_delete.remove(&key);
+        vm.pending.insert(key, value);
+    }
+    if boot::follow(vm, change) {
+        chosen.extend(["boot", "bootdisk"]);
+    }
+    let settled = settle(vm, Some(&chosen), problems);
+    freed.extend(settled.freed);
+    for volid in freed {
+        world.remove_volume(&volid);
+    }
+    count(world, node, vmid, change)?;
+    if settled.problems.is_empty() {
+        Ok(warnings)
+    } else {
+        Err(Failure::invalid(settled.problems))
+    }
+}
+
+/// Whether a key may go away, or PVE's text.
+fn removable(vm: &Vm, key: &str) -> Result<(), String> {
+    let Some(text) = vm.get(key).or_else(|| vm.pending.get(key).map(String::as_str)) else {
+        return Ok(());
+    };
+    let protected = vm.get("protection") == Some("1");
+    let is_unused = key.starts_with("unused");
+    if protected && is_unused {
+        let volid = volume_in(text);
+        return Err(format!(
+            "can't remove unused disk '{volid}' - protection mode enabled"
+        ));
+    }
+    if protected && keys::is_place(key) {
+        return Err(format!("can't remove drive '{key}' - protection mode enabled"));
+    }
+    if is_unused && kept_by_snapshot(vm, text) {
+        return Err(still_in_use(text));
+    }
+    Ok(())
+}
+
+/// The values as they will be stored, with their volumes made; if one cannot be had, none is left behind.
+fn made_ready(
+    world: &mut World,
+    node: &str,
+    vmid: u32,
+    change: &Change,
+    now: i64,
+) -> Result<BTreeMap<String, String>, Failure> {
     let mut ready = BTreeMap::new();
     for (key, value) in &change.set {
-        match prepared(world, node, vmid, key, value, now) {
+        let vm = world.vm(node, vmid)?;
+        let sections = [&vm.config, &vm.pending, &ready];
+        let had = seed_elsewhere(&sections, key, value);
+        let made = match had {
+            Some(other) => Err(Failure::died(format!(
+                "{key} - cloud-init drive is already attached at '{other}'"
+            ))),
+            None => prepared(world, node, vmid, key, value, now),
+        };
+        match made {
             Ok(value) => ready.insert(key.clone(), value),
             Err(failure) => {
                 // What was made for keys before this one is in nobody's configuration.
@@ -34,69 +145,36 @@ pub(crate) fn apply(
             }
         };
     }
-    let problems = hotplug_problems(world, node, vmid, change, &ready)?;
-    let mut warnings = Vec::new();
-    let mut freed = Vec::new();
-    let vm = world.vm_mut(node, vmid)?;
-    let protected = vm.get("protection") == Some("1");
-    if vm.seeded.is_none() {
-        // The image still has what the configuration had until now.
-        vm.make_seed();
+    Ok(ready)
+}
+
+/// Where the VM has its image with the cloud-init data already, if a value would be a second place for it.
+fn seed_elsewhere(sections: &[&BTreeMap<String, String>], key: &str, value: &str) -> Option<String> {
+    let is_seed = |key: &str, text: &str| {
+        keys::is_drive(key) && Drive::parse(key, text).is_some_and(|drive| drive.is_cloudinit())
+    };
+    if !is_seed(key, value) {
+        return None;
     }
-    for key in &change.revert {
-        shelve_pending(vm, key);
-        vm.pending_delete.remove(key);
-    }
-    shorten_boot_order(vm, &change.delete);
-    for key in &change.delete {
-        shelve_pending(vm, key);
-        if let Some(text) = vm.config.get(key).cloned() {
-            if key.starts_with("unused") {
-                if protected {
-                    let text = format!("can't remove unused disk '{text}' - protection mode enabled");
-                    return Err(Failure::died(text));
-                }
-                if kept_by_snapshot(vm, &text) {
-                    let text = format!("unable to delete '{text}' - volume is still in use (snapshot?)");
-                    return Err(Failure::died(text));
-                }
-                freed.extend(vm.config.remove(key));
-            } else if protected && keys::is_drive(key) && !is_cdrom(key, &text) {
-                let text = format!("can't remove drive '{key}' - protection mode enabled");
-                return Err(Failure::died(text));
-            } else {
-                vm.pending_delete.insert(key.clone());
-            }
-        } else {
-            warnings.push(format!(
-                "cannot delete '{key}' - not set in current configuration!"
-            ));
+    let mut places = sections.iter().copied().flatten();
+    places
+        .find(|(other, text)| *other != key && is_seed(other, text))
+        .map(|(other, _)| other.clone())
+}
+
+/// Frees the volumes that were made for values which are not used after all.
+fn unmake(world: &mut World, node: &str, vmid: u32, ready: &BTreeMap<String, String>) {
+    for (key, value) in ready.iter().filter(|(key, _)| keys::holds_volume(key)) {
+        let Some(made) = file_of(key, value) else { continue };
+        let had = world.vm(node, vmid).is_ok_and(|vm| {
+            [&vm.config, &vm.pending]
+                .into_iter()
+                .flatten()
+                .any(|(key, value)| keys::holds_volume(key) && file_of(key, value).as_ref() == Some(&made))
+        });
+        if !had && made.contains(&format!("vm-{vmid}-")) {
+            world.remove_volume(&made);
         }
-    }
-    for (key, value) in ready {
-        vm.pending_delete.remove(&key);
-        vm.pending.insert(key, value);
-    }
-    settle(vm, change.force, &problems, &mut freed);
-    for volid in freed {
-        world.remove_volume(volid.split(',').next().unwrap_or_default());
-    }
-    for (key, _) in change.imports() {
-        let vm = world.vm_mut(node, vmid)?;
-        // The system is on the disk that the VM boots from.
-        if vm
-            .boot_disk()
-            .is_some_and(|disk| vm.get(key) == Some(disk.print().as_str()))
-        {
-            vm.guest.reinstall();
-        }
-        world.counters.effect(Effect::Imported, vmid, Some(key));
-    }
-    world.counters.effect(Effect::ConfigChanged, vmid, None);
-    if problems.is_empty() {
-        Ok(warnings)
-    } else {
-        Err(Failure::invalid(problems))
     }
 }
 
@@ -132,169 +210,19 @@ fn hotplug_problems(
     Ok(problems)
 }
 
-/// Makes pending changes real as far as the VM's state allows.
-fn settle(vm: &mut Vm, force: bool, problems: &IndexMap<String, String>, freed: &mut Vec<String>) {
-    let deletes = vm.pending_delete.iter().cloned().collect::<Vec<_>>();
-    for key in deletes {
-        if problems.contains_key(&key) || !goes_at_once(vm, &key, None) {
-            continue;
+/// Counts what was done.
+fn count(world: &mut World, node: &str, vmid: u32, change: &Change) -> Result<(), Failure> {
+    for (key, _) in change.imports() {
+        let vm = world.vm_mut(node, vmid)?;
+        // The system is on the disk that the VM boots from.
+        if vm
+            .boot_disk()
+            .is_some_and(|disk| vm.get(key) == Some(disk.print().as_str()))
+        {
+            vm.guest.reinstall();
         }
-        vm.pending_delete.remove(&key);
-        if let Some(text) = vm.config.remove(&key) {
-            put_aside(vm, &key, &text, force, freed);
-        }
+        world.counters.effect(Effect::Imported, vmid, Some(key));
     }
-    let sets = vm.pending.clone();
-    for (key, value) in sets {
-        if problems.contains_key(&key) {
-            continue;
-        }
-        if vm.get(&key) == Some(value.as_str()) {
-            vm.pending.remove(&key);
-        } else if goes_at_once(vm, &key, Some(&value)) {
-            vm.pending.remove(&key);
-            let before = vm.config.insert(key.clone(), value.clone());
-            if key == "boot" || before.is_none() {
-                extend_boot_order(vm, &key);
-            }
-            if let Some(old) = before.filter(|old| file_of(&key, old) != file_of(&key, &value)) {
-                put_aside(vm, &key, &old, false, freed);
-            }
-        }
-    }
-}
-
-fn is_cdrom(key: &str, text: &str) -> bool {
-    Drive::parse(key, text).is_some_and(|drive| drive.is_cdrom())
-}
-
-/// Whether a snapshot still has a volume in one of its drives.
-fn kept_by_snapshot(vm: &Vm, volid: &str) -> bool {
-    let volid = volid.split(',').next().unwrap_or_default();
-    vm.snapshots.values().any(|snapshot| {
-        crate::world::vm::drives_of(&snapshot.section).any(|(_, drive)| drive.file() == volid)
-    })
-}
-
-/// Forgets a pending value; a disk that was made for it becomes an unused one.
-fn shelve_pending(vm: &mut Vm, key: &str) {
-    if let Some(text) = vm.pending.remove(key)
-        && file_of(key, &text) != vm.get(key).and_then(|text| file_of(key, text))
-    {
-        put_aside(vm, key, &text, false, &mut Vec::new());
-    }
-}
-
-/// Frees the volumes that were made for values which are not used after all.
-fn unmake(world: &mut World, node: &str, vmid: u32, ready: &BTreeMap<String, String>) {
-    for (key, value) in ready.iter().filter(|(key, _)| keys::holds_volume(key)) {
-        let Some(made) = file_of(key, value) else { continue };
-        let had = world.vm(node, vmid).is_ok_and(|vm| {
-            [&vm.config, &vm.pending]
-                .into_iter()
-                .flatten()
-                .any(|(key, value)| keys::holds_volume(key) && file_of(key, value).as_ref() == Some(&made))
-        });
-        if !had && made.contains(&format!("vm-{vmid}-")) {
-            world.remove_volume(&made);
-        }
-    }
-}
-
-fn file_of(key: &str, text: &str) -> Option<String> {
-    Drive::parse(key, text).map(|drive| drive.file().to_owned())
-}
-
-/// A disk that left its key becomes an unused one; a cloud-init image is freed.
-fn put_aside(vm: &mut Vm, key: &str, text: &str, force: bool, freed: &mut Vec<String>) {
-    if !keys::is_drive(key) {
-        return;
-    }
-    let Some(drive) = Drive::parse(key, text) else {
-        return;
-    };
-    if drive.is_cloudinit() || (force && !drive.is_cdrom()) {
-        freed.push(drive.file().to_owned());
-    } else if !drive.is_cdrom() && drive.storage().is_some() {
-        add_unused(&mut vm.config, drive.file());
-    }
-}
-
-/// Lists a volume under the first free `unusedN`.
-pub(crate) fn add_unused(config: &mut Section, volid: &str) {
-    let listed = config
-        .iter()
-        .any(|(key, value)| key.starts_with("unused") && value == volid);
-    if !listed
-        && let Some(key) = (0..256)
-            .map(|n| format!("unused{n}"))
-            .find(|key| !config.contains_key(key))
-    {
-        config.insert(key, volid.to_owned());
-    }
-}
-
-/// Devices that go away leave an explicit boot order, which waits like any other change of it.
-fn shorten_boot_order(vm: &mut Vm, gone: &[String]) {
-    let Some(order) = vm.get("boot").and_then(|boot| boot.strip_prefix("order=")) else {
-        return;
-    };
-    let stays = |device: &&str| !gone.iter().any(|key| key == device);
-    let rest = order.split(';').filter(stays).collect::<Vec<_>>().join(";");
-    if rest != order {
-        vm.pending.insert("boot".to_owned(), boot_text(&rest));
-    }
-}
-
-/// A boot order as it is shown: of none there is a blank, as a file with nothing behind the colon is read.
-pub(crate) fn boot_text(order: &str) -> String {
-    if order.is_empty() {
-        " ".to_owned()
-    } else {
-        format!("order={order}")
-    }
-}
-
-/// A new CD drive goes to the end of an explicit boot order.
-fn extend_boot_order(vm: &mut Vm, key: &str) {
-    let cdrom = vm
-        .get(key)
-        .and_then(|text| Drive::parse(key, text))
-        .is_some_and(|d| d.is_cdrom());
-    if !cdrom || !keys::is_drive(key) {
-        return;
-    }
-    if let Some(boot) = vm.config.get_mut("boot")
-        && let Some(order) = boot.strip_prefix("order=")
-        && !order.split(';').any(|device| device == key)
-    {
-        *boot = format!("{boot};{key}");
-    }
-}
-
-/// Whether a VM takes this change now; `value` is `None` for a key that goes away.
-fn goes_at_once(vm: &Vm, key: &str, value: Option<&str>) -> bool {
-    if vm.run.is_none() {
-        return true;
-    }
-    let Some(known) = keys::find(key) else {
-        return false;
-    };
-    let hotplug = vm.get("hotplug").unwrap_or("network,disk,usb");
-    let has = |what: &str| hotplug == "1" || hotplug.split(',').any(|item| item == what);
-    match known.plug {
-        Plug::Fast | Plug::Host => true,
-        Plug::Cold => false,
-        Plug::Network => has("network"),
-        Plug::Disk => {
-            let pluggable = has("disk") && (key.starts_with("scsi") || key.starts_with("virtio"));
-            let old = vm.get(key).and_then(|text| Drive::parse(key, text));
-            let new = value.and_then(|text| Drive::parse(key, text));
-            match (old, new) {
-                (Some(old), Some(new)) if old.is_cdrom() && new.is_cdrom() => true,
-                (Some(old), Some(new)) if old.file() == new.file() => old.differs_only_live(&new),
-                _ => pluggable,
-            }
-        }
-    }
+    world.counters.effect(Effect::ConfigChanged, vmid, None);
+    Ok(())
 }

@@ -302,11 +302,10 @@ impl Control {
                 world.vms.get_mut(&vmid).ok_or(ControlError::NoVm(vmid))?.agent = agent;
             }
             Action::SetRunning { vmid, running } => {
-                let pid = world.pid();
-                let vm = world.vms.get_mut(&vmid).ok_or(ControlError::NoVm(vmid))?;
+                let vm = world.vms.get(&vmid).ok_or(ControlError::NoVm(vmid))?;
                 match (running, vm.run.is_some()) {
-                    (true, false) => vm.begin_run(now, pid),
-                    (false, true) => vm.end_run(now),
+                    (true, false) => world.begin_run(vmid, now),
+                    (false, true) => world.end_run(vmid, now),
                     _ => {}
                 }
             }

@@ -22,7 +22,7 @@ use super::{answer, caller, compression};
 use crate::api::{Call, Endpoint, Reply};
 use crate::console::{self, socket};
 use crate::failure::Failure;
-use crate::schema::{self, Raw};
+use crate::schema::{self, Params, Raw};
 use crate::simulation::Simulation;
 use crate::work::{flock_patience, flock_refusal};
 use crate::world::World;
@@ -183,7 +183,7 @@ async fn decide(
         params.set("tmpfilename", name);
     }
     let vmid = params.get("vmid").and_then(|text| text.parse().ok());
-    let _guard = flock(sim, endpoint, vmid).await?;
+    let _guard = flock(sim, endpoint, &params, vmid).await?;
     let reply = {
         let mut world = sim.world();
         (endpoint.run)(&mut Call {
@@ -226,6 +226,7 @@ fn forwarded(world: &World, node: &str) -> Result<(), Failure> {
 async fn flock(
     sim: &Simulation,
     endpoint: &Endpoint,
+    params: &Params,
     vmid: Option<u32>,
 ) -> Result<Option<tokio::sync::OwnedRwLockWriteGuard<()>>, Failure> {
     let lock = sim
@@ -233,12 +234,13 @@ async fn flock(
         .vms
         .get(&vmid.unwrap_or(0))
         .map(|vm| Arc::clone(&vm.flock));
-    let (true, Some(lock), Some(vmid)) = (endpoint.flock, lock, vmid) else {
+    let (Some(how), Some(lock), Some(vmid)) = (&endpoint.flock, lock, vmid) else {
         return Ok(None);
     };
-    let wait = flock_patience(&sim.clock);
+    let wait = flock_patience(&sim.clock, how.seconds);
     let had = tokio::time::timeout(wait, lock.write_owned()).await;
-    had.map(Some).map_err(|_| Failure::died(flock_refusal(vmid)))
+    had.map(Some)
+        .map_err(|_| Failure::died((how.refused)(params, flock_refusal(vmid))))
 }
 
 /// Waits for a task as `background_delay` or `delay` asks: null if it ends well in time, an error if it does not.

@@ -148,7 +148,7 @@ pub(crate) async fn clone(worker: Arc<Worker>, vmid: u32, plan: Plan) -> Outcome
     let running = worker.world().vm(worker.node(), vmid)?.run.is_some();
     // Reading is enough for a source that cannot change meanwhile.
     if running {
-        let _guard = worker.flock(vmid).await?;
+        let _guard = worker.short_flock(vmid).await?;
         locked(&worker, vmid, &plan).await
     } else {
         let _guard = worker.shared_flock(vmid).await?;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::power::start;
 use super::{Broken, Outcome, Worker, copy, fork};
+use crate::config::boot::boot_text;
 use crate::config::change::Change;
 use crate::config::drive::Drive;
 use crate::config::update::apply;
-use crate::config::update::boot_text;
 use crate::config::{Section, keys};
 use crate::world::counters::Effect;
 use crate::world::ha::{Managed, Wanted};
@@ -46,7 +46,7 @@ pub(crate) async fn create(worker: Arc<Worker>, vmid: u32, new: New) -> Outcome 
 }
 
 async fn attempt(worker: &Worker, vmid: u32, new: New) -> Outcome {
-    let _guard = worker.flock(vmid).await?;
+    let _guard = worker.short_flock(vmid).await?;
     let duration = worker.world().durations.allocate;
     copy::announce_imports(worker, &new.change).await?;
     worker.toil(duration).await?;

@@ -20,14 +20,15 @@ pub(crate) struct Thoroughly {
 
 fn checked<'a>(world: &'a World, worker: &Worker, vmid: u32, how: Thoroughly) -> Result<&'a Vm, String> {
     let vm = world.vm(worker.node(), vmid)?;
-    if !how.skiplock {
-        vm.check_lock()?;
-    }
     if vm.get("protection") == Some("1") {
         return Err(format!("can't remove VM {vmid} - protection mode enabled"));
     }
     if vm.run.is_some() {
         return Err(format!("VM {vmid} is running - destroy failed"));
+    }
+    // A VM that is suspended to disk may go, with what was in its memory.
+    if !how.skiplock && vm.lock() != Some("suspended") {
+        vm.check_lock()?;
     }
     Ok(vm)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Outcome, Worker};
+use super::{Broken, Outcome, Worker, forbidden};
 use crate::config::change::unmodified;
 use crate::config::drive::Drive;
 use crate::config::size_text;
@@ -64,7 +64,7 @@ async fn may_grow(worker: &Worker, volid: &str) -> Outcome {
 }
 
 /// The drive and its new size in bytes, or `None` when it has that size.
-fn planned(world: &World, worker: &Worker, vmid: u32, wish: &Resize) -> Result<Option<(Drive, u64)>, String> {
+fn planned(world: &World, worker: &Worker, vmid: u32, wish: &Resize) -> Result<Option<(Drive, u64)>, Broken> {
     let vm = world.vm(worker.node(), vmid)?;
     unmodified(vm, wish.digest.as_deref())?;
     if !wish.skiplock {
@@ -72,13 +72,20 @@ fn planned(world: &World, worker: &Worker, vmid: u32, wish: &Resize) -> Result<O
     }
     let key = &wish.key;
     let Some(text) = vm.get(key) else {
-        return Err(format!("disk '{key}' does not exist"));
+        return Err(format!("disk '{key}' does not exist").into());
     };
     let Some(drive) = Drive::parse(key, text) else {
-        return Err(format!("unable to parse drive options for '{key}'"));
+        return Err(format!("unable to parse drive options for '{key}'").into());
     };
     if drive.is_cdrom() {
-        return Err("you can't resize a cdrom".to_owned());
+        return Err("you can't resize a cdrom".into());
+    }
+    if let Some(storage) = drive.storage() {
+        let path = format!("/storage/{storage}");
+        let who = &worker.upid.user;
+        if !world.access.may(who, &path, "Datastore.AllocateSpace") {
+            return Err(forbidden(&path, "Datastore.AllocateSpace"));
+        }
     }
     let now = world
         .volume(worker.node(), drive.file())
@@ -90,7 +97,7 @@ fn planned(world: &World, worker: &Worker, vmid: u32, wish: &Resize) -> Result<O
     // Disks have whole kibibytes.
     let size = by.saturating_add(size_in_bytes(text).unwrap_or(0)).div_ceil(1024) * 1024;
     if size < now {
-        return Err("shrinking disks is not supported".to_owned());
+        return Err("shrinking disks is not supported".into());
     }
     Ok((size > now).then_some((drive, size)))
 }

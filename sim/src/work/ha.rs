@@ -147,9 +147,9 @@ fn take_over(world: &mut World, vmid: u32, lost: &str, now: f64) {
     else {
         return;
     };
+    // The lost node was fenced: nothing runs there any more. Locks of what ran there are dropped.
+    world.lose_run(vmid, now);
     if let Some(vm) = world.vms.get_mut(&vmid) {
-        // The lost node was fenced: nothing runs there any more. Locks of what ran there are dropped.
-        vm.end_run(now);
         vm.config.remove("lock");
         vm.set_seen(true, now);
     }

@@ -29,6 +29,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::failure::Failure;
 use crate::simulation::Simulation;
 use crate::world::World;
 use crate::world::counters::Effect;
@@ -51,13 +52,24 @@ impl From<&str> for Broken {
     }
 }
 
+/// The refusal of who lacks a privilege, as a task ends with it.
+pub(crate) fn forbidden(path: &str, privilege: &str) -> Broken {
+    Broken(Failure::forbidden(&format!("{path}, {privilege}")).task_text())
+}
+
 /// What a work gives back.
 pub(crate) type Outcome = Result<(), Broken>;
 
-/// How long the configuration lock is waited for: ten seconds, but never so short at a high time scale that a
-/// busy machine alone makes a waiter give up.
-pub(crate) fn flock_patience(clock: &Clock) -> Duration {
-    clock.real(10.0).max(Duration::from_millis(200))
+/// How many seconds the configuration lock is waited for where PVE says nothing else.
+pub(crate) const FLOCK_SECONDS: f64 = 10.0;
+
+/// How many seconds it is waited for by those who make, clone or restore a VM.
+const SHORT_FLOCK_SECONDS: f64 = 1.0;
+
+/// Seconds of patience as time to wait, never so short at a high time scale that a busy machine alone makes a waiter
+/// give up.
+pub(crate) fn flock_patience(clock: &Clock, seconds: f64) -> Duration {
+    clock.real(seconds).max(Duration::from_millis(200))
 }
 
 /// PVE's text when the configuration lock was not had in time.
@@ -170,10 +182,19 @@ impl Worker {
         }
     }
 
-    /// Takes the lock on a VM's configuration file.
+    /// Takes the lock on a VM's configuration file; waits ten seconds for it.
     pub(crate) async fn flock(&self, vmid: u32) -> Result<OwnedRwLockWriteGuard<()>, Broken> {
+        self.flock_within(vmid, FLOCK_SECONDS).await
+    }
+
+    /// The same for those who make, clone or restore a VM: they wait a second.
+    pub(crate) async fn short_flock(&self, vmid: u32) -> Result<OwnedRwLockWriteGuard<()>, Broken> {
+        self.flock_within(vmid, SHORT_FLOCK_SECONDS).await
+    }
+
+    async fn flock_within(&self, vmid: u32, seconds: f64) -> Result<OwnedRwLockWriteGuard<()>, Broken> {
         let lock = Arc::clone(&self.world().vm(self.node(), vmid)?.flock);
-        let wait = flock_patience(&self.sim.clock);
+        let wait = flock_patience(&self.sim.clock, seconds);
         tokio::select! {
             () = self.cancel.cancelled() => Err("interrupted by signal".into()),
             had = tokio::time::timeout(wait, lock.write_owned()) => {
@@ -193,7 +214,7 @@ impl Worker {
     /// Takes the lock on a VM's configuration file together with others who only read it; waits a second for it.
     pub(crate) async fn shared_flock(&self, vmid: u32) -> Result<OwnedRwLockReadGuard<()>, Broken> {
         let lock = Arc::clone(&self.world().vm(self.node(), vmid)?.flock);
-        let wait = self.sim.clock.real(1.0).max(Duration::from_millis(200));
+        let wait = flock_patience(&self.sim.clock, SHORT_FLOCK_SECONDS);
         tokio::select! {
             () = self.cancel.cancelled() => Err("interrupted by signal".into()),
             had = tokio::time::timeout(wait, lock.read_owned()) => {

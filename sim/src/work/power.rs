@@ -71,13 +71,12 @@ pub(crate) async fn start(worker: Arc<Worker>, vmid: u32, skiplock: bool) -> Out
 fn bring_up(worker: &Worker, vmid: u32) -> Outcome {
     let now = worker.sim.clock.now();
     let mut world = worker.world();
-    let pid = world.pid();
     let vm = world.vm_mut(worker.node(), vmid)?;
     let state = vm.config.remove("vmstate");
     if vm.lock() == Some("suspended") {
         vm.config.remove("lock");
     }
-    vm.begin_run(now, pid);
+    world.begin_run(vmid, now);
     if let Some(volid) = state {
         world.remove_volume(&volid);
     }
@@ -149,7 +148,8 @@ pub(crate) async fn bring_down(worker: &Worker, vmid: u32, how: Down) -> Outcome
     }
     let now = worker.sim.clock.now();
     let mut world = worker.world();
-    world.vm_mut(worker.node(), vmid)?.end_run(now);
+    world.vm(worker.node(), vmid)?;
+    world.end_run(vmid, now);
     world.counters.effect(
         if gently { Effect::ShutDown } else { Effect::Stopped },
         vmid,
@@ -263,7 +263,7 @@ pub(crate) async fn suspend(worker: Arc<Worker>, vmid: u32, storage: String) -> 
     }
     vm.config.insert("lock".to_owned(), "suspended".to_owned());
     vm.config.insert("vmstate".to_owned(), volid);
-    vm.end_run(now);
+    world.end_run(vmid, now);
     world.counters.effect(Effect::Suspended, vmid, None);
     Ok(())
 }

@@ -230,8 +230,7 @@ pub(crate) async fn rollback(worker: Arc<Worker>, vmid: u32, name: String, then_
     if with_state {
         let now = worker.sim.clock.now();
         let mut world = worker.world();
-        let pid = world.pid();
-        world.vm_mut(worker.node(), vmid)?.begin_run(now, pid);
+        world.begin_run(vmid, now);
         world.counters.effect(Effect::Started, vmid, None);
     } else if then_start {
         let mut world = worker.world();
@@ -305,7 +304,7 @@ fn restore(worker: &Worker, vmid: u32, name: &str) -> Result<bool, Broken> {
         .map(|(_, drive)| drive.file().to_owned())
         .collect::<Vec<_>>();
     for volid in lost {
-        crate::config::update::add_unused(&mut config, &volid);
+        crate::config::settle::add_unused(&mut config, &volid);
     }
     config.insert("parent".to_owned(), name.to_owned());
     vm.config = config;

@@ -16,6 +16,7 @@ pub(crate) mod load;
 mod reading;
 pub(crate) mod references;
 pub(crate) mod retention;
+mod run;
 mod section;
 pub(crate) mod storage;
 pub(crate) mod task;

@@ -1,6 +1,6 @@
 //! A virtual machine: configuration, pending changes, snapshots, and whether it runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -72,8 +72,8 @@ pub(crate) struct Vm {
     pub(crate) config: Section,
     /// Values for the next cold start.
     pub(crate) pending: Section,
-    /// Keys that go away at the next cold start.
-    pub(crate) pending_delete: BTreeSet<String>,
+    /// Keys that go away at the next cold start, and whether their disks are then freed, not kept as unused ones.
+    pub(crate) pending_delete: BTreeMap<String, bool>,
     /// By name.
     pub(crate) snapshots: IndexMap<String, Snapshot>,
     /// What runs, if it runs.
@@ -112,7 +112,7 @@ impl Vm {
             node: node.to_owned(),
             config,
             pending: Section::new(),
-            pending_delete: BTreeSet::new(),
+            pending_delete: BTreeMap::new(),
             snapshots: IndexMap::new(),
             run: None,
             spans: Vec::new(),
@@ -176,7 +176,9 @@ impl Vm {
 
     /// Its memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
-        self.get("memory").map_or(512, cloudinit::memory_mib) * MIB
+        self.get("memory")
+            .map_or(cloudinit::DEFAULT_MEMORY, cloudinit::memory_mib)
+            * MIB
     }
 
     /// `running` or `stopped`.
@@ -192,6 +194,11 @@ impl Vm {
             Some(Run { paused: true, .. }) => "paused",
             Some(_) => "running",
         }
+    }
+
+    /// Whether QEMU runs and the guest does not, so that it cannot be asked for anything.
+    pub(crate) fn is_halted(&self) -> bool {
+        matches!(self.qmp_status(), "paused" | "prelaunch")
     }
 
     /// Whether the configuration has the agent switched on.
@@ -236,7 +243,10 @@ impl Vm {
             .snapshots
             .iter()
             .map(|(name, snapshot)| (name.as_str(), &snapshot.section));
-        let deleted = self.pending_delete.iter().map(String::as_str);
+        let deleted = self
+            .pending_delete
+            .iter()
+            .map(|(key, force)| format!("{}{key}", if *force { "!" } else { "" }));
         hex::encode(Sha1::digest(config::file_text(
             &self.config,
             &self.pending,
@@ -248,27 +258,13 @@ impl Vm {
     /// The configuration with pending changes applied.
     pub(crate) fn with_pending(&self) -> Section {
         let mut out = self.config.clone();
-        out.retain(|key, _| !self.pending_delete.contains(key));
+        out.retain(|key, _| !self.pending_delete.contains_key(key));
         out.extend(self.pending.clone());
         out
     }
 
-    /// Makes pending changes real, as a cold start does.
-    pub(crate) fn apply_pending(&mut self) {
-        self.config = self.with_pending();
-        self.pending.clear();
-        self.pending_delete.clear();
-    }
-
-    /// QEMU begins.
-    pub(crate) fn begin_run(&mut self, now: f64, pid: u32) {
-        self.begin_prelaunch(now, pid);
-        self.set_paused(false, now);
-    }
-
     /// QEMU begins, the guest does not.
-    pub(crate) fn begin_prelaunch(&mut self, now: f64, pid: u32) {
-        self.apply_pending();
+    pub(super) fn begin_prelaunch(&mut self, now: f64, pid: u32) {
         self.make_seed();
         self.guest.forget();
         self.run = Some(Run {
@@ -280,10 +276,9 @@ impl Vm {
     }
 
     /// QEMU ends.
-    pub(crate) fn end_run(&mut self, now: f64) {
+    pub(super) fn end_run(&mut self, now: f64) {
         self.close_span(now);
         self.run = None;
-        self.apply_pending();
     }
 
     /// Halts or resumes the processors.

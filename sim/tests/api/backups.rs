@@ -412,6 +412,21 @@ async fn a_vm_that_is_off_is_in_prelaunch_meanwhile_and_can_be_started() {
         (&status["status"], &status["qmpstatus"], &status["lock"]),
         (&json!("running"), &json!("prelaunch"), &json!("backup"))
     );
+    for what in ["shutdown", "reboot"] {
+        let answer = lab
+            .post(&format!("/nodes/pve1/qemu/102/status/{what}"), &[])
+            .await;
+        assert_eq!(
+            (answer.status, answer.reason.as_str()),
+            (500, "VM is paused - cannot shutdown"),
+            "{what}"
+        );
+    }
+    let force = [("forceStop", "1")];
+    assert_eq!(
+        lab.run("/nodes/pve1/qemu/102/status/shutdown", &force).await,
+        "VM is locked (backup)"
+    );
     assert_eq!(lab.run("/nodes/pve1/qemu/102/status/start", &[]).await, "OK");
     assert_eq!(
         lab.run("/nodes/pve1/qemu/102/status/stop", &[]).await,

@@ -436,6 +436,12 @@ async fn a_disk_grows_in_a_task_and_never_shrinks() {
     assert_eq!(run("scsi0", "10G").await, "shrinking disks is not supported");
     assert_eq!(run("scsi9", "10G").await, "disk 'scsi9' does not exist");
     assert_eq!(run("ide2", "10G").await, "you can't resize a cdrom");
+    let form = [("disk", "scsi0"), ("size", "10G")];
+    let upid = lab.put("/nodes/pve1/qemu/777/resize", &form).await.data();
+    assert_eq!(
+        lab.exit_of(&upid).await,
+        "Configuration file 'nodes/pve1/qemu-server/777.conf' does not exist"
+    );
     let answer = lab.put(path, &[("disk", "net0"), ("size", "5")]).await;
     assert!(
         answer

@@ -415,3 +415,39 @@ async fn a_held_lock_of_a_storage_strikes_what_makes_or_resizes_volumes_there() 
     let plain = [("snapname", "first")];
     assert_eq!(lab.run("/nodes/pve1/qemu/100/snapshot", &plain).await, "OK");
 }
+
+/// Seconds of patience at scale two: half of what PVE waits.
+#[tokio::test]
+async fn clones_of_running_vms_and_restores_wait_less_for_the_file_lock() {
+    let lab = Lab::with(Options {
+        time_scale: 2.0,
+        ..Options::default()
+    })
+    .await;
+    lab.act(Action::HoldFlock {
+        vmid: 101,
+        held: true,
+    });
+    let text = "can't lock file '/var/lock/qemu-server/lock-101.conf' - got timeout";
+    let began = Instant::now();
+    let exit = lab
+        .run("/nodes/pve1/qemu/101/clone", &[("newid", "200"), ("full", "1")])
+        .await;
+    assert_eq!(exit, text);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let form = [
+        ("vmid", "101"),
+        ("archive", "backups:backup/vm/100/2026-08-20T03:00:01Z"),
+        ("force", "1"),
+    ];
+    let began = Instant::now();
+    let answer = lab.post("/nodes/pve1/qemu", &form).await;
+    assert_eq!(
+        (answer.status, answer.reason),
+        (500, format!("unable to restore VM 101 - {text}"))
+    );
+    let waited = began.elapsed().as_secs_f64();
+    assert!((2.4..4.5).contains(&waited), "{waited}");
+    let answer = lab.post("/nodes/pve1/qemu", &[("vmid", "101")]).await;
+    assert_eq!(answer.reason, format!("unable to create VM 101 - {text}"));
+}

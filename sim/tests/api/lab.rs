@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use hyper::ext::ReasonPhrase;
-use pve_sim::{Action, Control, Handle, Major, Options, Simulator};
+use pve_sim::{Action, Control, Handle, Major, Options, Simulator, VmView};
 use reqwest::{Certificate, Method, Response};
 use serde_json::Value;
 
@@ -192,6 +192,22 @@ impl Lab {
     /// Gets a list.
     pub(crate) async fn list(&self, path: &str) -> Vec<Value> {
         self.get(path).await.data().as_array().unwrap().clone()
+    }
+
+    /// Changes a VM's configuration.
+    pub(crate) async fn set(&self, path: &str, form: &[(&str, &str)]) {
+        self.put(path, form).await.data();
+    }
+
+    /// A VM as it is inside.
+    pub(crate) fn vm(&self, vmid: u32) -> VmView {
+        self.control().vm(vmid).unwrap()
+    }
+
+    /// Starts or stops a VM as from outside, and gives what it is then.
+    pub(crate) fn switched(&self, vmid: u32, running: bool) -> VmView {
+        self.act(Action::SetRunning { vmid, running });
+        self.vm(vmid)
     }
 
     /// Changes the cluster from outside.

@@ -185,6 +185,14 @@ async fn root_only_options_are_refused_to_others() {
         (answer.status, answer.error("skiplock")),
         (400, "Only root may use this option.")
     );
+    for what in ["stop", "shutdown"] {
+        let answer = lab.post(&action(100, what), &[("keepActive", "1")]).await;
+        assert_eq!(
+            (answer.status, answer.error("keepActive")),
+            (400, "Only root may use this option."),
+            "{what}"
+        );
+    }
     lab.control().set_lock(100, Some("backup")).unwrap();
     assert_eq!(lab.run(&action(100, "stop"), &[]).await, "VM is locked (backup)");
     lab.root().await;

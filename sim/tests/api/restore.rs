@@ -297,3 +297,70 @@ async fn the_firewall_comes_back_with_the_backup() {
     assert_eq!(lab.run(RESTORE, &form).await, "OK");
     assert_eq!(lab.get(rules).await.data(), before);
 }
+
+#[tokio::test]
+async fn a_live_restore_runs_before_its_data_are_there_and_needs_a_backup_server() {
+    let lab = Lab::new().await;
+    stop(&lab, 102).await;
+    let form = [("vmid", "102"), ("storage", "local")];
+    assert_eq!(lab.run(VZDUMP, &form).await, "OK");
+    let volid = lab.backups("local", 102).await[0]["volid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let live = |vmid: &'static str, archive: &str| {
+        let form = [("vmid", vmid), ("force", "1"), ("live-restore", "1")];
+        let archive = archive.to_owned();
+        let form = form.map(|(key, value)| (key, value.to_owned()));
+        form.into_iter().chain([("archive", archive)]).collect::<Vec<_>>()
+    };
+    let post = async |form: &[(&str, String)]| {
+        let form = form.iter().map(|(key, value)| (*key, value.as_str()));
+        lab.post(RESTORE, &form.collect::<Vec<_>>()).await.data()
+    };
+    let upid = post(&live("102", &volid)).await;
+    assert_eq!(
+        lab.exit_of(&upid).await,
+        "live-restore is only compatible with backup images from a Proxmox Backup Server"
+    );
+    let vm = lab.control().vm(102).unwrap();
+    assert!(vm.config.contains_key("scsi0") && vm.lock.is_none());
+
+    stop(&lab, 100).await;
+    lab.control().inject(Fault::StickTasks {
+        task: "qmrestore".into(),
+        vmid: Some(100),
+        times: 1,
+    });
+    let upid = post(&live("100", DEMO_BACKUP)).await;
+    lab.until("it runs", |c| c.vm(100).unwrap().status == "running")
+        .await;
+    assert!(
+        !lab.control().tasks().iter().any(|task| task.kind == "qmrestore"
+            && task.upid == upid.as_str().unwrap()
+            && task.exit.is_some())
+    );
+    lab.act(Action::ReleaseStuckTasks);
+    assert_eq!(lab.exit_of(&upid).await, "OK");
+    assert_eq!(lab.control().vm(100).unwrap().status, "running");
+}
+
+#[tokio::test]
+async fn a_restored_vm_has_a_generation_of_its_own() {
+    let lab = Lab::new().await;
+    let form = [("vmid", "200"), ("scsi0", "local-lvm:1")];
+    assert_eq!(lab.run(RESTORE, &form).await, "OK");
+    let before = lab.control().vm(200).unwrap().config["vmgenid"].clone();
+    let form = [("vmid", "200"), ("storage", "local")];
+    assert_eq!(lab.run(VZDUMP, &form).await, "OK");
+    let backup = lab.backups("local", 200).await[0].clone();
+    let form = [
+        ("vmid", "200"),
+        ("force", "1"),
+        ("archive", backup["volid"].as_str().unwrap()),
+    ];
+    assert_eq!(lab.run(RESTORE, &form).await, "OK");
+    let after = lab.control().vm(200).unwrap().config["vmgenid"].clone();
+    assert_eq!(after.len(), before.len());
+    assert_ne!(after, before);
+}

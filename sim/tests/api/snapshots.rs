@@ -1,7 +1,7 @@
 //! Proves the life of snapshots: creation, rollback that restores the configuration, removal, refusals.
 
 use crate::lab::Lab;
-use pve_sim::{Effect, Fault};
+use pve_sim::{Action, Effect, Fault};
 
 const PATH: &str = "/nodes/pve1/qemu/100/snapshot";
 
@@ -320,4 +320,52 @@ async fn a_description_can_be_changed_and_read_back() {
         lab.get(&format!("{PATH}/nothing/config")).await.reason,
         "snapshot 'nothing' does not exist"
     );
+}
+
+#[tokio::test]
+async fn memory_cannot_be_saved_while_devices_of_the_host_are_passed_through() {
+    let mut lab = Lab::new().await;
+    lab.root().await;
+    let config = "/nodes/pve1/qemu/100/config";
+    let form = [("hostpci0", "0000:01:00.0"), ("virtiofs1", "share")];
+    lab.put(config, &form).await.data();
+    lab.act(Action::SetRunning {
+        vmid: 100,
+        running: false,
+    });
+    lab.act(Action::SetRunning {
+        vmid: 100,
+        running: true,
+    });
+    let answer = lab.post(PATH, &[("snapname", "mem"), ("vmstate", "1")]).await;
+    assert_eq!(
+        (answer.status, answer.reason.as_str()),
+        (
+            500,
+            "Cannot live-migrate, snapshot (with RAM), or hibernate a VM with: hostpci0, virtiofs1"
+        )
+    );
+    assert_eq!(lab.run(PATH, &[("snapname", "mem")]).await, "OK");
+}
+
+#[tokio::test]
+async fn nobody_goes_back_to_a_snapshot_that_is_not_complete() {
+    let lab = Lab::new().await;
+    lab.control().inject(Fault::StickTasks {
+        task: "qmsnapshot".into(),
+        vmid: Some(100),
+        times: 1,
+    });
+    let upid = lab.post(PATH, &[("snapname", "half")]).await.data();
+    lab.until("the snapshot is begun", |c| {
+        c.vm(100).unwrap().snapshots.contains_key("half")
+    })
+    .await;
+    assert_eq!(
+        lab.run(&format!("{PATH}/half/rollback"), &[]).await,
+        "unable to rollback to incomplete snapshot (snapstate = prepare)"
+    );
+    lab.act(Action::ReleaseStuckTasks);
+    assert_eq!(lab.exit_of(&upid).await, "OK");
+    assert_eq!(lab.run(&format!("{PATH}/half/rollback"), &[]).await, "OK");
 }

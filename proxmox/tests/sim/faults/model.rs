@@ -47,7 +47,7 @@ impl End {
 pub(super) fn model(wrong: Wrong, call: Call) -> Vec<End> {
     let (write, on_node) = (call.writes(), call.endpoint().1.contains("{node}"));
     let takes_flock = matches!(call, Call::Update | Call::NewDisk | Call::Describe);
-    let looks_at_lock = matches!(call, Call::Clone | Call::Destroy | Call::Restore | Call::Import);
+    let looks_at_lock = matches!(call, Call::Clone | Call::Restore | Call::Import);
     let firewall = matches!(call, Call::FirewallOptions | Call::Rule);
     // What is not about a VM needs no list, unless it is the list.
     let needs_list =

@@ -184,7 +184,7 @@ fn change(call: &mut Call<'_>, command: &str) -> Result<Value, Failure> {
             json!(vm.drives().filter(|(_, drive)| !drive.is_cdrom()).count())
         }
         _ => {
-            vm.end_run(now);
+            call.world.lose_run(vmid, now);
             call.world.counters.effect(Effect::ShutDown, vmid, None);
             json!({})
         }

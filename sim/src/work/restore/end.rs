@@ -3,7 +3,7 @@
 use super::{CLOUDINIT_BYTES, Coming, Restore};
 use crate::config::drive::Drive;
 use crate::config::network::Network;
-use crate::config::update::add_unused;
+use crate::config::settle::add_unused;
 use crate::config::{Section, keys};
 use crate::units::mix;
 use crate::work::{Outcome, Worker};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use self::data::{bring_data, header};
 use self::end::finish;
 use super::power::start;
-use super::{Broken, Outcome, Worker, fork};
+use super::{Broken, Outcome, Worker, forbidden, fork};
 use crate::config::Section;
 use crate::config::drive::Drive;
 use crate::config::network::Network;
@@ -92,7 +92,7 @@ async fn attempt(worker: &Worker, vmid: u32, what: &Restore) -> Outcome {
             return Err(format!("{emsg} vm is running").into());
         }
     }
-    let _guard = worker.flock(vmid).await?;
+    let _guard = worker.short_flock(vmid).await?;
     let (archive, pbs) = opened(worker, what)?;
     if let Some(firewall) = &archive.firewall {
         // It comes before all else; without one in the backup the VM keeps the one it has.
@@ -110,8 +110,8 @@ async fn attempt(worker: &Worker, vmid: u32, what: &Restore) -> Outcome {
         worker.log("starting VM for live-restore");
         let now = worker.sim.clock.now();
         let mut world = worker.world();
-        let pid = world.pid();
-        world.vm_mut(worker.node(), vmid)?.begin_run(now, pid);
+        world.vm(worker.node(), vmid)?;
+        world.begin_run(vmid, now);
     }
     if let Err(broken) = bring_data(worker, what, &coming, pbs).await {
         destroy(worker, vmid, &coming);
@@ -148,7 +148,7 @@ fn opened(worker: &Worker, what: &Restore) -> Result<(Arc<Archive>, bool), Broke
         if let Some(path) = bridge_path(key, value)
             && !world.access.may(who, &path, "SDN.Use")
         {
-            return Err(format!("Permission check failed ({path}, SDN.Use)").into());
+            return Err(forbidden(&path, "SDN.Use"));
         }
     }
     let cloudinit = drives_of(&archive.config)
@@ -163,7 +163,7 @@ fn opened(worker: &Worker, what: &Restore) -> Result<(Arc<Archive>, bool), Broke
         }
         let path = format!("/storage/{id}");
         if !world.access.may(who, &path, "Datastore.AllocateSpace") {
-            return Err(format!("Permission check failed ({path}, Datastore.AllocateSpace)").into());
+            return Err(forbidden(&path, "Datastore.AllocateSpace"));
         }
     }
     Ok((archive, pbs))
@@ -279,9 +279,8 @@ fn destroy(worker: &Worker, vmid: u32, coming: &[Coming]) {
         };
         world.tasks.log(&worker.upid.text(), &line);
     }
-    if let Ok(vm) = world.vm_mut(worker.node(), vmid)
-        && vm.run.is_some()
-    {
-        vm.end_run(now);
+    let runs = world.vm(worker.node(), vmid).is_ok_and(|vm| vm.run.is_some());
+    if runs {
+        world.end_run(vmid, now);
     }
 }

@@ -30,7 +30,6 @@ pub(super) enum Owed {
 pub(super) fn undo(worker: &Worker, vmid: u32, cleanup: &Cleanup) {
     let now = worker.sim.clock.now();
     let mut world = worker.world();
-    let pid = world.pid();
     let Ok(vm) = world.vm_mut(worker.node(), vmid) else {
         return;
     };
@@ -39,7 +38,7 @@ pub(super) fn undo(worker: &Worker, vmid: u32, cleanup: &Cleanup) {
     }
     let line = match cleanup.power {
         Owed::Stop if vm.qmp_status() == "prelaunch" => {
-            vm.end_run(now);
+            world.end_run(vmid, now);
             None
         }
         Owed::Resume => {
@@ -47,7 +46,7 @@ pub(super) fn undo(worker: &Worker, vmid: u32, cleanup: &Cleanup) {
             Some("INFO: resume vm")
         }
         Owed::Restart if vm.run.is_none() => {
-            vm.begin_run(now, pid);
+            world.begin_run(vmid, now);
             world.counters.effect(Effect::Started, vmid, None);
             Some("INFO: restarting vm")
         }
@@ -106,17 +105,16 @@ pub(super) fn begin_qemu(
     let now = worker.sim.clock.now();
     let mut lines = Vec::new();
     let mut world = worker.world();
-    let pid = world.pid();
     let seed = world.seed;
-    let vm = world.vm_mut(worker.node(), vmid)?;
-    let begun = vm.run.is_none();
+    let begun = world.vm(worker.node(), vmid)?.run.is_none();
     if begun {
         lines.push("INFO: starting kvm to execute backup task".to_owned());
-        vm.begin_prelaunch(now, pid);
+        world.begin_prelaunch(vmid, now);
         if !was_running {
             cleanup.power = Owed::Stop;
         }
     }
+    let vm = world.vm_mut(worker.node(), vmid)?;
     if mode != Mode::Stop && was_running && !was_paused && vm.agent_enabled() {
         if vm.agent == GuestAgent::Running {
             lines.push("INFO: issuing guest-agent 'fs-freeze' command".to_owned());
@@ -160,7 +158,7 @@ pub(super) fn end_qemu(worker: &Worker, vmid: u32, cleanup: &mut Cleanup) {
     };
     let line = match vm.qmp_status() {
         "prelaunch" => {
-            vm.end_run(now);
+            world.end_run(vmid, now);
             "INFO: stopping kvm after backup task".to_owned()
         }
         // Somebody started the guest meanwhile.

@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portico_proxmox::{
     AgentState, ConfigUpdate, Error, InvalidUpdate, Lock, Reason, Secret, TaskState, Upid,
 };
-use pve_sim::{Action, Effect, Fault, GuestAgent, Major};
+use pve_sim::{Action, Effect, Fault, GuestAgent, Major, Moment};
 
 use crate::lab::{AUDITOR, Lab, PANEL, id, majors, node, snapshot};
 
@@ -18,6 +18,7 @@ fn status(method: &str, path: &str, status: u16, times: u32) -> Fault {
         path: Some(path.to_owned()),
         status,
         reason: None,
+        moment: Moment::BeforeEffect,
         times: Some(times),
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn usage(world: &World, node: &Node, now: f64) -> Usage {
     let (mut busy, mut memory) = (0.0, 0);
     for vm in world.vms.values().filter(running) {
         busy += vm.cpu_used(now) * float(vm.cpus());
-        memory += vm.memory_used(now);
+        memory += vm.host_memory(now);
     }
     Usage {
         cpu: (busy / float(node.cpus.max(1)) + 0.01).min(1.0),

@@ -43,16 +43,7 @@ const FEATURE: &[Property] = &[
         .no_longer_than(40),
 ];
 
-/// Memory that QEMU takes from the host.
-pub(super) fn host_memory(vm: &Vm, guest: u64) -> u64 {
-    if vm.run.is_some() {
-        guest + guest / 16 + (96 << 20)
-    } else {
-        0
-    }
-}
-
-fn basics(vm: &Vm, sample: Sample, major: Major) -> Map<String, Value> {
+fn basics(vm: &Vm, sample: Sample, major: Major, full: bool) -> Map<String, Value> {
     let mut out = Map::new();
     let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
     put("vmid", Value::from(vm.vmid));
@@ -60,7 +51,10 @@ fn basics(vm: &Vm, sample: Sample, major: Major) -> Map<String, Value> {
     put("status", Value::from(vm.status()));
     put("cpus", Value::from(vm.cpus()));
     put("cpu", Value::from(sample.cpu));
-    put("mem", Value::from(sample.mem));
+    put(
+        "mem",
+        Value::from(vm.counted_memory(major, sample.mem, sample.host, full)),
+    );
     put("maxmem", Value::from(vm.memory()));
     put("disk", Value::from(0));
     put("maxdisk", Value::from(vm.max_disk()));
@@ -86,7 +80,7 @@ fn basics(vm: &Vm, sample: Sample, major: Major) -> Map<String, Value> {
         put("serial", Value::from(1));
     }
     if major == Major::V9 {
-        put("memhost", Value::from(host_memory(vm, sample.mem)));
+        put("memhost", Value::from(sample.host));
         for (index, kind) in (0_u64..).zip(["cpu", "io", "memory"]) {
             let some = if vm.run.is_some() {
                 (fraction(vm.load.seed, 70 + index) * 40.0).round() / 100.0
@@ -115,7 +109,7 @@ fn details(vm: &Vm, sample: Sample, out: &mut Map<String, Value>) {
     );
     if vm.get("balloon") != Some("0") {
         put("balloon", Value::from(vm.memory()));
-        if vm.agent == crate::world::vm::GuestAgent::Running {
+        if vm.balloon_reports() {
             put("freemem", Value::from(vm.memory().saturating_sub(sample.mem)));
             put(
                 "ballooninfo",
@@ -165,7 +159,7 @@ fn list(call: &mut Call<'_>) -> Answer {
     let seen = vms.filter(|vm| call.may(&format!("/vms/{}", vm.vmid), "VM.Audit"));
     let list = seen.map(|vm| {
         let sample = vm.sample(now);
-        let mut out = basics(vm, sample, call.major());
+        let mut out = basics(vm, sample, call.major(), full);
         if full {
             details(vm, sample, &mut out);
         }
@@ -189,7 +183,7 @@ fn current(call: &mut Call<'_>) -> Answer {
     let now = call.sim.clock.now();
     let vm = call.world.vm(&call.node(), call.vmid())?;
     let sample = vm.sample(now);
-    let mut out = basics(vm, sample, call.major());
+    let mut out = basics(vm, sample, call.major(), true);
     details(vm, sample, &mut out);
     let ha = match call.world.ha.get(&vm.vmid) {
         Some(managed) => json!({ "managed": 1, "state": managed.state(vm.run.is_some()) }),

@@ -51,6 +51,7 @@ impl Scenario {
             tasks: crate::world::task::Tasks::default(),
             durations: file.durations,
             firewall: crate::world::firewall::Firewall::default(),
+            quorate: true,
             faults: crate::world::faults::Faults::default(),
             consoles: crate::console::Consoles::default(),
             counters: crate::world::counters::Counters::default(),

@@ -113,6 +113,7 @@ pub(super) fn add_vm(
             pid: world.pid(),
             paused: spec.status == Status::Paused,
             prelaunch: false,
+            said: None,
         }),
         spans: spans(spec, began, now),
         load: Load {

@@ -74,6 +74,8 @@ pub(crate) struct Worker {
     pub(crate) upid: Upid,
     text: String,
     cancel: CancellationToken,
+    /// Ends it on the spot.
+    kill: CancellationToken,
     mishap: Option<Mishap>,
     /// At which fraction of the work it strikes.
     point: f64,
@@ -131,6 +133,11 @@ impl Worker {
             None => Ok(()),
             Some(Mishap::Fail(text)) => Err(text.as_str().into()),
             Some(Mishap::Stick) => self.stick().await,
+            Some(Mishap::Kill) => {
+                self.kill.cancel();
+                // The work is dropped here: it cleans nothing up.
+                std::future::pending().await
+            }
             Some(Mishap::Warn(text)) => {
                 self.warn(text);
                 Ok(())
@@ -243,10 +250,12 @@ where
     let vmid = task::vmid_of(id).unwrap_or(0);
     world.counters.effect(Effect::TaskStarted, vmid, Some(kind));
     let text = upid.text();
+    let refusal = world.task_refusal(node, kind, vmid);
     let worker = Arc::new(Worker {
         sim: Arc::clone(sim),
         text: text.clone(),
         cancel,
+        kill: CancellationToken::new(),
         point: world.faults.point(kind),
         mishap: world.faults.mishap(kind, id),
         releases: world.releases,
@@ -256,9 +265,16 @@ where
     let run = work(Arc::clone(&worker));
     let (sim, ended) = (Arc::clone(sim), text.clone());
     sim.clone().tracker.spawn(async move {
+        let work = async {
+            match refusal {
+                Some(text) => Err(Broken(text)),
+                None => run.await,
+            }
+        };
         let outcome = tokio::select! {
             () = sim.stop.cancelled() => return,
-            outcome = run => outcome,
+            () = worker.kill.cancelled() => Err(Broken(task::UNEXPECTED.to_owned())),
+            outcome = work => outcome,
         };
         let status = match (outcome, worker.warnings.load(Ordering::Relaxed)) {
             (Err(Broken(text)), _) => text,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where a connection is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// When a connection is cut, or an answer replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
     /// Before the request is looked at: nothing happens in the cluster.
+    #[default]
     BeforeEffect,
     /// After it was carried out: the client does not learn of it.
     AfterEffect,
@@ -42,8 +43,8 @@ pub enum Fault {
         #[serde(default = "one")]
         times: u32,
     },
-    /// Matching requests are answered with this status, reason and an empty body, as pveproxy passes 595, 596…
-    /// through; nothing happens in the cluster.
+    /// Matching requests that pveproxy would pass on are answered with this status, reason and an empty body, as it
+    /// answers 595, 596… when a node or a daemon fails it.
     Status {
         /// Only requests that are forwarded to this node; all if absent.
         #[serde(default)]
@@ -59,6 +60,9 @@ pub enum Fault {
         /// The reason phrase; PVE's usual one for the status if absent.
         #[serde(default)]
         reason: Option<String>,
+        /// Before or after the effect, as with 596 when the answer takes more than 30 seconds; before it if absent.
+        #[serde(default)]
+        moment: Moment,
         /// How many requests are hit; all until cleared if absent.
         #[serde(default)]
         times: Option<u32>,
@@ -99,6 +103,18 @@ pub enum Fault {
     },
     /// Tasks of a type hang halfway until they are stopped or released.
     StickTasks {
+        /// The type.
+        task: String,
+        /// Only tasks of this VM.
+        #[serde(default)]
+        vmid: Option<u32>,
+        /// How many tasks are hit.
+        #[serde(default = "one")]
+        times: u32,
+    },
+    /// Tasks of a type are killed halfway: nothing is cleaned up, so that locks stay and what was begun is left
+    /// behind; the log has no last line, and the exit status is `unexpected status`.
+    KillTasks {
         /// The type.
         task: String,
         /// Only tasks of this VM.
@@ -165,6 +181,8 @@ pub(crate) enum Mishap {
     Fail(String),
     /// It hangs.
     Stick,
+    /// It is killed.
+    Kill,
     /// It logs this warning.
     Warn(String),
 }
@@ -265,8 +283,8 @@ impl Faults {
         hit
     }
 
-    /// The status that this request is answered with; uses the fault up.
-    pub(crate) fn status(&mut self, target: Target<'_>) -> Option<(u16, String)> {
+    /// The status that this request is answered with at that moment; uses the fault up.
+    pub(crate) fn status(&mut self, target: Target<'_>, now: Moment) -> Option<(u16, String)> {
         let hit = self.list.iter_mut().find_map(|fault| match fault {
             Fault::Status {
                 node,
@@ -274,8 +292,10 @@ impl Faults {
                 path,
                 status,
                 reason,
+                moment,
                 times,
-            } if *times != Some(0)
+            } if *moment == now
+                && *times != Some(0)
                 && fits(method.as_ref(), target.method)
                 && fits(path.as_ref(), target.template)
                 && node.as_ref().is_none_or(|n| target.node == Some(n)) =>
@@ -358,6 +378,10 @@ impl Faults {
                 *times -= 1;
                 Some(Mishap::Stick)
             }
+            Fault::KillTasks { task, vmid, times } if task == kind && of(vmid) && *times > 0 => {
+                *times -= 1;
+                Some(Mishap::Kill)
+            }
             Fault::WarnTasks {
                 task,
                 vmid,
@@ -374,6 +398,7 @@ impl Faults {
                 fault,
                 Fault::FailTasks { times: 0, .. }
                     | Fault::StickTasks { times: 0, .. }
+                    | Fault::KillTasks { times: 0, .. }
                     | Fault::WarnTasks { times: 0, .. }
             )
         });
@@ -438,21 +463,21 @@ mod tests {
             path: None,
             status: 595,
             reason: None,
+            moment: Moment::AfterEffect,
             times: None,
         });
+        let now = Moment::AfterEffect;
         assert_eq!(
-            faults.status(target()),
+            faults.status(target(), now),
             Some((595, "Connection refused".to_owned()))
         );
-        assert!(faults.status(target()).is_some());
-        assert!(
-            faults
-                .status(Target {
-                    node: Some("pve2"),
-                    ..target()
-                })
-                .is_none()
-        );
+        assert!(faults.status(target(), now).is_some());
+        assert!(faults.status(target(), Moment::BeforeEffect).is_none());
+        let elsewhere = Target {
+            node: Some("pve2"),
+            ..target()
+        };
+        assert!(faults.status(elsewhere, now).is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sha1::{Digest as _, Sha1};
 use super::figures::{Published, Span};
 use super::guest::Guest;
 use super::load::Load;
+use super::qmp::QmpStatus;
 use crate::config::drive::Drive;
 use crate::config::{self, Section, cloudinit, keys};
 
@@ -23,6 +24,8 @@ pub(crate) struct Run {
     pub(crate) paused: bool,
     /// Whether QEMU was begun without the guest, as for the backup of a VM that is off.
     pub(crate) prelaunch: bool,
+    /// What QEMU says of itself, when that was set from outside.
+    pub(crate) said: Option<QmpStatus>,
 }
 
 /// The QEMU guest agent inside the guest.
@@ -188,6 +191,7 @@ impl Vm {
     pub(crate) fn qmp_status(&self) -> &'static str {
         match &self.run {
             None => "stopped",
+            Some(Run { said: Some(said), .. }) => said.text(),
             Some(Run { prelaunch: true, .. }) => "prelaunch",
             Some(Run { paused: true, .. }) => "paused",
             Some(_) => "running",
@@ -276,6 +280,7 @@ impl Vm {
             pid,
             paused: true,
             prelaunch: true,
+            said: None,
         });
     }
 
@@ -289,6 +294,7 @@ impl Vm {
     /// Halts or resumes the processors.
     pub(crate) fn set_paused(&mut self, paused: bool, now: f64) {
         let Some(run) = &mut self.run else { return };
+        run.said = None;
         if run.paused != paused {
             run.paused = paused;
             run.prelaunch = false;

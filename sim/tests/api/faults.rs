@@ -86,6 +86,7 @@ async fn a_pseudo_status_hits_only_its_node_and_as_often_as_it_says() {
         path: None,
         status: 596,
         reason: None,
+        moment: Moment::BeforeEffect,
         times,
     });
     assert_eq!(lab.get("/nodes/pve1/qemu").await.status, 200);

@@ -329,6 +329,7 @@ async fn an_upload_for_another_node_goes_there_if_that_node_can_be_reached() {
     lab.act(Action::SetNodeOnline {
         node: "pve2".into(),
         online: false,
+        stale: false,
     });
     let away = to("pve2").await;
     assert!(

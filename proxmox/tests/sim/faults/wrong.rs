@@ -100,6 +100,7 @@ impl Field {
                 path: path.clone(),
                 status,
                 reason: None,
+                moment: Moment::BeforeEffect,
                 times: Some(times),
             }),
             Wrong::FlockHeld => self.act(Action::HoldFlock { vmid, held: true }),

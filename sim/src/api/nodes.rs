@@ -48,10 +48,11 @@ pub(super) fn usage(world: &World, node: &Node, now: f64) -> Usage {
 
 fn list(call: &mut Call<'_>) -> Answer {
     let now = call.sim.clock.now();
+    let fingerprint = call.sim.identity.borrow().fingerprint.clone();
     let nodes = call.world.nodes.values().map(|node| {
         let mut entry = json!({
             "id": format!("node/{}", node.name), "type": "node", "node": node.name, "level": "",
-            "status": if node.online { "online" } else { "offline" },
+            "status": if node.online { "online" } else { "offline" }, "ssl_fingerprint": fingerprint,
         });
         if node.online
             && call.may(&format!("/nodes/{}", node.name), "Sys.Audit")

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Allow, Answer, Call, Endpoint};
-use crate::config::keys;
+use crate::config::{hardware, keys};
 use crate::options::Major;
 use crate::schema::Property;
 use crate::units::{float, fraction, whole};
@@ -61,9 +61,14 @@ fn basics(vm: &Vm, sample: Sample, major: Major, full: bool) -> Map<String, Valu
     put("netin", Value::from(sample.netin));
     put("netout", Value::from(sample.netout));
     put("uptime", Value::from(sample.uptime));
-    if vm.run.is_some() || major == Major::V8 {
-        put("diskread", Value::from(sample.diskread));
-        put("diskwrite", Value::from(sample.diskwrite));
+    // QEMU is asked for what its disks did, and only for details; 8 says 0 until then.
+    if major == Major::V8 {
+        put("diskread", Value::from(0));
+        put("diskwrite", Value::from(0));
+    }
+    if let Some(least) = vm.least_memory() {
+        put("balloon_min", Value::from(least));
+        put("shares", Value::from(vm.number("shares", 1_000)));
     }
     if let Some(run) = &vm.run {
         put("pid", Value::from(run.pid));
@@ -101,6 +106,8 @@ fn details(vm: &Vm, sample: Sample, out: &mut Map<String, Value>) {
     if vm.run.is_none() {
         return;
     }
+    put("diskread", Value::from(sample.diskread));
+    put("diskwrite", Value::from(sample.diskwrite));
     put("running-machine", Value::from("pc-i440fx-10.1+pve0"));
     put("running-qemu", Value::from("10.1.2"));
     put(
@@ -192,6 +199,14 @@ fn current(call: &mut Call<'_>) -> Answer {
     out.insert("ha".to_owned(), ha);
     if vm.agent_enabled() {
         out.insert("agent".to_owned(), Value::from(1));
+    }
+    let display = hardware::display(vm.get("vga").unwrap_or_default());
+    let has_spice = |kind: &String| kind.starts_with("virtio") || kind.starts_with("qxl");
+    if display.get("type").is_some_and(has_spice) {
+        out.insert("spice".to_owned(), Value::from(1));
+    }
+    if let Some(clipboard) = display.get("clipboard") {
+        out.insert("clipboard".to_owned(), Value::from(clipboard.as_str()));
     }
     Ok(Value::Object(out).into())
 }

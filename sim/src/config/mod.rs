@@ -10,7 +10,7 @@
 pub(crate) mod change;
 pub(crate) mod cloudinit;
 pub(crate) mod drive;
-mod hardware;
+pub(crate) mod hardware;
 pub(crate) mod keys;
 pub(crate) mod network;
 mod prepare;

@@ -195,6 +195,8 @@ fn disks(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, config: &Sec
             vmid: Some(spec.vmid),
             notes: None,
             protected: false,
+            encrypted: None,
+            verification: None,
             node: (!storage.shared).then(|| spec.node.clone()),
         };
         volumes.insert((volume.node.clone().unwrap_or_default(), volume.volid.clone()));

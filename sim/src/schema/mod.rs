@@ -393,15 +393,20 @@ impl Errors {
 /// # Errors
 /// The `errors` map: every parameter that is missing, unknown or malformed, with PVE's text.
 pub(crate) fn check<'a>(
-    declared: impl Iterator<Item = &'a Property> + Clone,
+    declared: impl Iterator<Item = &'a Property>,
     given: &BTreeMap<String, Raw>,
     major: Major,
 ) -> Result<Params, IndexMap<String, String>> {
     let mut errors = Errors::default();
     let mut accepted = BTreeMap::new();
+    let declared = declared.collect::<Vec<_>>();
+    let missing = |p: &&&Property| !p.optional && p.since <= major && !given.contains_key(p.name);
+    for property in declared.iter().filter(missing) {
+        errors.add(property.name, "property is missing and it is not optional");
+    }
     for (name, raw) in given {
         match declared
-            .clone()
+            .iter()
             .find(|property| property.covers(name) && property.since <= major)
         {
             None => {
@@ -425,9 +430,6 @@ pub(crate) fn check<'a>(
                 }
             }
         }
-    }
-    for property in declared.filter(|p| !p.optional && p.since <= major && !given.contains_key(p.name)) {
-        errors.add(property.name, "property is missing and it is not optional");
     }
     if errors.0.is_empty() {
         Ok(Params(accepted))

@@ -140,7 +140,8 @@ impl Vm {
         self.config.get(key).map(String::as_str)
     }
 
-    fn number(&self, key: &str, default: u64) -> u64 {
+    /// A whole number in the configuration.
+    pub(crate) fn number(&self, key: &str, default: u64) -> u64 {
         self.get(key)
             .and_then(|text| text.parse().ok())
             .unwrap_or(default)
@@ -180,6 +181,11 @@ impl Vm {
     /// Its memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         self.get("memory").map_or(512, cloudinit::memory_mib) * MIB
+    }
+
+    /// The memory that the balloon leaves at least, in bytes; none if it takes none.
+    pub(crate) fn least_memory(&self) -> Option<u64> {
+        Some(self.number("balloon", 0) * MIB).filter(|least| *least > 0)
     }
 
     /// `running` or `stopped`.

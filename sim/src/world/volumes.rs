@@ -86,6 +86,8 @@ impl World {
             vmid: Some(vmid),
             notes: None,
             protected: false,
+            encrypted: None,
+            verification: None,
             node: (!shared).then(|| node.to_owned()),
         };
         if let Some(storage) = self.storages.get_mut(id) {

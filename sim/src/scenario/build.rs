@@ -218,7 +218,7 @@ mod tests {
         assert!(refusal("[[node]]\nname = 'n1'\nx = 1").contains("unknown field"));
         let vm = "[[node]]\nname = 'n1'\n[[vm]]\nvmid = 100\nnode = 'n1'\n[vm.config]\n";
         assert!(refusal(&format!("{vm}corse = 1")).contains("vm 100, `corse`: is not a key"));
-        let looked_at = "[[node]]\nname = 'n1'\n[[storage]]\nid = 's'\ntype = 'dir'\ncontent = ['backup']\nsize_gib = 1\n\
+        let looked_at = "[[node]]\nname = 'n1'\n[[storage]]\nid = 'st'\ntype = 'dir'\ncontent = ['backup']\nsize_gib = 1\n\
             [[storage.volume]]\nname = 'backup/a'\ncontent = 'backup'\nformat = 'vma'\nsize = '1G'\n\
             verification = 'failed'\n";
         assert!(refusal(looked_at).contains("only backups on a `pbs`"));

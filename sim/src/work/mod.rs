@@ -54,6 +54,9 @@ impl From<&str> for Broken {
 /// What a work gives back.
 pub(crate) type Outcome = Result<(), Broken>;
 
+/// How long after it was asked to stop a task is killed, in seconds.
+const KILL_AFTER: f64 = 5.0;
+
 /// How long the configuration lock is waited for: ten seconds, but never so short at a high time scale that a
 /// busy machine alone makes a waiter give up.
 pub(crate) fn flock_patience(clock: &Clock) -> Duration {
@@ -133,11 +136,8 @@ impl Worker {
             None => Ok(()),
             Some(Mishap::Fail(text)) => Err(text.as_str().into()),
             Some(Mishap::Stick) => self.stick().await,
-            Some(Mishap::Kill) => {
-                self.kill.cancel();
-                // The work is dropped here: it cleans nothing up.
-                std::future::pending().await
-            }
+            Some(Mishap::Kill) => self.die().await,
+            Some(Mishap::Deaf) => self.ignore_signals().await,
             Some(Mishap::Warn(text)) => {
                 self.warn(text);
                 Ok(())
@@ -163,18 +163,43 @@ impl Worker {
         Ok(())
     }
 
-    async fn stick(&self) -> Outcome {
+    /// Waits until stuck tasks are released.
+    async fn released(&self) {
         loop {
             let changed = self.sim.changed.notified();
             if self.world().releases > self.releases {
-                return Ok(());
+                return;
             }
             tokio::select! {
-                () = self.cancel.cancelled() => return Err("interrupted by signal".into()),
                 () = changed => {}
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
         }
+    }
+
+    async fn stick(&self) -> Outcome {
+        tokio::select! {
+            () = self.cancel.cancelled() => Err("interrupted by signal".into()),
+            () = self.released() => Ok(()),
+        }
+    }
+
+    /// Hangs without minding that it is asked to stop, until it is killed for that.
+    async fn ignore_signals(&self) -> Outcome {
+        let patience = async {
+            self.cancel.cancelled().await;
+            tokio::time::sleep(self.sim.clock.real(KILL_AFTER)).await;
+        };
+        tokio::select! {
+            () = patience => self.die().await,
+            () = self.released() => Ok(()),
+        }
+    }
+
+    /// Ends as a process that is killed: the work is dropped here and cleans nothing up.
+    async fn die(&self) -> Outcome {
+        self.kill.cancel();
+        std::future::pending().await
     }
 
     /// Takes the lock on a VM's configuration file.

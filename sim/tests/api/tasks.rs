@@ -225,3 +225,30 @@ async fn the_log_of_a_forgotten_task_is_a_file_that_is_not_there() {
     let line = "unable to open file - No such file or directory";
     assert_eq!(answer.data(), serde_json::json!([{ "n": 1, "t": line }]));
 }
+
+#[tokio::test]
+async fn a_task_that_minds_no_signal_is_killed_for_it_after_a_while() {
+    let lab = Lab::with(Options {
+        // Five seconds are a quarter of one.
+        time_scale: 20.0,
+        ..Options::default()
+    })
+    .await;
+    lab.control().inject(Fault::DeafTasks {
+        task: "qmsnapshot".into(),
+        vmid: None,
+        times: 1,
+    });
+    let path = "/nodes/pve1/qemu/101/snapshot";
+    let upid = lab.post(path, &[("snapname", "half")]).await.data();
+    lab.until("it holds the VM", |control| {
+        control.vm(101).unwrap().lock.is_some()
+    })
+    .await;
+    let task = format!("/nodes/pve1/tasks/{}", upid.as_str().unwrap());
+    let began = std::time::Instant::now();
+    assert_eq!(lab.delete(&task).await.status, 200);
+    assert_eq!(lab.exit_of(&upid).await, "unexpected status");
+    assert!(began.elapsed().as_millis() >= 250, "{:?}", began.elapsed());
+    assert_eq!(lab.control().vm(101).unwrap().lock.as_deref(), Some("snapshot"));
+}

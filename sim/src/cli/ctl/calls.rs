@@ -64,6 +64,7 @@ impl Command {
             Self::FailTask { tasks, .. }
             | Self::StickTask { tasks }
             | Self::KillTask { tasks }
+            | Self::DeafTask { tasks }
             | Self::WarnTask { tasks, .. } => tasks.at.map(|percent| {
                 let fields = json!({ "task": tasks.task, "percent": percent });
                 Request::fault("strike-tasks-at", fields)
@@ -81,6 +82,7 @@ impl Command {
             | Self::FailTask { .. }
             | Self::StickTask { .. }
             | Self::KillTask { .. }
+            | Self::DeafTask { .. }
             | Self::WarnTask { .. }
             | Self::SlowStorage { .. }
             | Self::FullStorage { .. }
@@ -145,6 +147,7 @@ impl Command {
             Self::FailTask { tasks, text } => of_tasks("fail-tasks", tasks, Some(text)),
             Self::StickTask { tasks } => of_tasks("stick-tasks", tasks, None),
             Self::KillTask { tasks } => of_tasks("kill-tasks", tasks, None),
+            Self::DeafTask { tasks } => of_tasks("deaf-tasks", tasks, None),
             Self::WarnTask { tasks, text } => of_tasks("warn-tasks", tasks, Some(text)),
             Self::SlowStorage { storage, factor } => {
                 Request::fault("slow-storage", json!({ "storage": storage, "factor": factor }))
@@ -241,6 +244,7 @@ mod tests {
             "status 596 after --method POST",
             "stick-task vzdump --vmid 100",
             "kill-task qmsnapshot --vmid 100 --at 20",
+            "deaf-task qmstart",
             "warn-task vzdump --text careful",
             "slow-storage local-lvm 10",
             "full-storage local-lvm",

@@ -165,6 +165,11 @@ enum Command {
         #[command(flatten)]
         tasks: Tasks,
     },
+    /// Fault: tasks hang on the way and must be killed to stop, which leaves their locks behind
+    DeafTask {
+        #[command(flatten)]
+        tasks: Tasks,
+    },
     /// Fault: tasks warn on the way and end with WARNINGS
     WarnTask {
         #[command(flatten)]

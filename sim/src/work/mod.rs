@@ -137,7 +137,10 @@ impl Worker {
             Some(Mishap::Fail(text)) => Err(text.as_str().into()),
             Some(Mishap::Stick) => self.stick().await,
             Some(Mishap::Kill) => self.die().await,
-            Some(Mishap::Deaf) => self.ignore_signals().await,
+            Some(Mishap::Deaf) => {
+                self.released().await;
+                Ok(())
+            }
             Some(Mishap::Warn(text)) => {
                 self.warn(text);
                 Ok(())
@@ -180,18 +183,6 @@ impl Worker {
     async fn stick(&self) -> Outcome {
         tokio::select! {
             () = self.cancel.cancelled() => Err("interrupted by signal".into()),
-            () = self.released() => Ok(()),
-        }
-    }
-
-    /// Hangs without minding that it is asked to stop, until it is killed for that.
-    async fn ignore_signals(&self) -> Outcome {
-        let patience = async {
-            self.cancel.cancelled().await;
-            tokio::time::sleep(self.sim.clock.real(KILL_AFTER)).await;
-        };
-        tokio::select! {
-            () = patience => self.die().await,
             () = self.released() => Ok(()),
         }
     }
@@ -276,13 +267,19 @@ where
     world.counters.effect(Effect::TaskStarted, vmid, Some(kind));
     let text = upid.text();
     let refusal = world.task_refusal(node, kind, vmid);
+    let mishap = world.faults.mishap(kind, id);
+    // What is deaf hears nothing of the signal, and is killed for that.
+    let (heard, unheard) = match mishap {
+        Some(Mishap::Deaf) => (CancellationToken::new(), cancel),
+        _ => (cancel, CancellationToken::new()),
+    };
     let worker = Arc::new(Worker {
         sim: Arc::clone(sim),
         text: text.clone(),
-        cancel,
+        cancel: heard,
         kill: CancellationToken::new(),
         point: world.faults.point(kind),
-        mishap: world.faults.mishap(kind, id),
+        mishap,
         releases: world.releases,
         warnings: AtomicU32::new(0),
         upid,
@@ -296,8 +293,13 @@ where
                 None => run.await,
             }
         };
+        let patience = async {
+            unheard.cancelled().await;
+            tokio::time::sleep(sim.clock.real(KILL_AFTER)).await;
+        };
         let outcome = tokio::select! {
             () = sim.stop.cancelled() => return,
+            () = patience => Err(Broken(task::UNEXPECTED.to_owned())),
             () = worker.kill.cancelled() => Err(Broken(task::UNEXPECTED.to_owned())),
             outcome = work => outcome,
         };

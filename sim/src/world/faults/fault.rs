@@ -125,8 +125,8 @@ pub enum Fault {
         #[serde(default = "one")]
         times: u32,
     },
-    /// Tasks of a type hang halfway and do not end when they are stopped: five seconds later (scaled) they are killed,
-    /// as by [`Fault::KillTasks`]. Released, they go on.
+    /// Tasks of a type hang halfway and at no time end when they are stopped: five seconds later (scaled) they are
+    /// killed, as by [`Fault::KillTasks`]. Released, they go on.
     DeafTasks {
         /// The type.
         task: String,

@@ -14,7 +14,7 @@ pub(crate) enum Mishap {
     Stick,
     /// It is killed.
     Kill,
-    /// It hangs, and is killed a while after it was asked to stop.
+    /// It hangs, does not hear that it is asked to stop, and is killed a while after that.
     Deaf,
     /// It logs this warning.
     Warn(String),

@@ -42,6 +42,11 @@ impl Moment {
         self.0.strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// `Thu, 20 Aug 2026 03:00:01 GMT`, as in headers of HTTP.
+    pub(crate) fn in_http(self) -> String {
+        self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// `Thu Aug 20 03:00:01 2026`, as `vma` prints it.
     pub(crate) fn in_words(self) -> String {
         self.0.strftime("%a %b %e %H:%M:%S %Y").to_string()
@@ -57,6 +62,7 @@ mod tests {
         let moment = Moment::of(1_787_194_801);
         assert_eq!(moment.in_log(), "2026-08-20 03:00:01");
         assert_eq!(moment.rfc3339(), "2026-08-20T03:00:01Z");
+        assert_eq!(moment.in_http(), "Thu, 20 Aug 2026 03:00:01 GMT");
         assert_eq!(moment.in_file_name(), "2026_08_20-03_00_01");
         assert_eq!(moment.in_words(), "Thu Aug 20 03:00:01 2026");
         assert_eq!(Moment::of(951_782_400).in_log(), "2000-02-29 00:00:00");

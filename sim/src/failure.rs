@@ -97,6 +97,15 @@ impl Failure {
         Value::Object(out)
     }
 
+    /// The body that it had before pve-http-server 5.2.0: the text is in the status line only.
+    pub(crate) fn old_json(&self) -> Value {
+        let mut out = self.json();
+        if let Some(map) = out.as_object_mut() {
+            map.remove("message");
+        }
+        out
+    }
+
     /// The text of the refusal inside a task, on one line. There PVE shows the status of those that have one of their
     /// own.
     pub(crate) fn task_text(&self) -> String {

@@ -44,12 +44,15 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::http::answer::Errors;
+
 pub use crate::control::{Action, ConsoleView, Control, ControlError, TaskView, VmView};
 pub use crate::options::{CertificateFiles, Major, Options, StartError};
 pub use crate::scenario::{Durations, Scenario, ScenarioError};
 pub use crate::world::counters::{Effect, EffectCount, EndpointCount, RequestRecord};
 pub use crate::world::faults::{Fault, Moment};
 pub use crate::world::ha::Wanted;
+pub use crate::world::qmp::QmpStatus;
 pub use crate::world::vm::GuestAgent;
 
 /// Starts simulators.
@@ -77,13 +80,18 @@ impl Simulator {
             listeners.push(listener);
             hosts.push(address);
         }
+        let errors = if options.old_errors {
+            Errors::ReasonOnly
+        } else {
+            Errors::WithMessage
+        };
         world.consoles.old_tickets = options.old_vnc_tickets;
         let control_listener = match options.control {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
         let control_address = control_listener.as_ref().map(|(_, address)| *address);
-        let sim = simulation::Simulation::new(world, clock, identity.clone());
+        let sim = simulation::Simulation::new(world, clock, identity.clone(), errors);
         let control = Control::new(Arc::clone(&sim));
         sim.tracker.spawn(Arc::clone(&sim).publish());
         sim.tracker.spawn(work::ha::rounds(Arc::clone(&sim)));

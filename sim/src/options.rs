@@ -56,6 +56,10 @@ pub struct Options {
     /// Whether VNC tickets have the form from before April 2026: no password in front, not bound to a port, the
     /// ticket itself as VNC password unless one is asked for. Serial terminals take no tokens then.
     pub old_vnc_tickets: bool,
+    /// Whether refusals are those of pve-http-server before 5.2.0 (PVE 8.3 and older): their text is only in the
+    /// status line, the body says `{"data":null}` and what is wrong with parameters. Bodies of requests are then
+    /// limited to 64 KiB, not 512.
+    pub old_errors: bool,
     /// Makes everything that looks random reproducible.
     pub seed: u64,
     /// Where the self-signed certificate is kept across runs; `None` makes a new one each time.
@@ -74,6 +78,7 @@ impl Default for Options {
             pve: Major::V9,
             time_scale: 1.0,
             old_vnc_tickets: false,
+            old_errors: false,
             seed: 1,
             data_dir: None,
             certificate: None,

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::http::answer::Errors;
 use crate::http::tls::Identity;
 use crate::world::World;
 
@@ -16,6 +17,8 @@ pub(crate) struct Simulation {
     world: Mutex<World>,
     /// The time.
     pub(crate) clock: Clock,
+    /// Where the texts of refusals stand.
+    pub(crate) errors: Errors,
     /// Everything that was spawned.
     pub(crate) tracker: TaskTracker,
     /// Cancelled at shutdown.
@@ -30,10 +33,11 @@ pub(crate) struct Simulation {
 
 impl Simulation {
     /// A simulation of a world.
-    pub(crate) fn new(world: World, clock: Clock, identity: Identity) -> Arc<Self> {
+    pub(crate) fn new(world: World, clock: Clock, identity: Identity, errors: Errors) -> Arc<Self> {
         Arc::new(Self {
             world: Mutex::new(world),
             clock,
+            errors,
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             changed: Notify::new(),

@@ -246,6 +246,7 @@ async fn a_node_that_is_offline_delays_only_its_own_jobs() {
     pve.act(Action::SetNodeOnline {
         node: "pve2".into(),
         online: false,
+        stale: false,
     })
     .unwrap();
 
@@ -266,6 +267,7 @@ async fn a_node_that_is_offline_delays_only_its_own_jobs() {
     pve.act(Action::SetNodeOnline {
         node: "pve2".into(),
         online: true,
+        stale: false,
     })
     .unwrap();
     pve.act(Action::ReleaseStuckTasks).unwrap();

@@ -191,6 +191,7 @@ async fn measurements_are_read_with_the_steps_of_each_major() {
             .act(Action::SetNodeOnline {
                 node: "pve1".to_owned(),
                 online: false,
+                stale: false,
             })
             .unwrap();
         lab.vm(100)

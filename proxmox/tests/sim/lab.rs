@@ -31,15 +31,23 @@ pub(crate) struct Lab {
 impl Lab {
     /// The demo cluster, a hundred times faster, and the panel's token on it.
     pub(crate) async fn new(major: Major) -> Self {
+        Self::with(Options {
+            pve: major,
+            ..Options::default()
+        })
+        .await
+    }
+
+    /// The same, with other options.
+    pub(crate) async fn with(options: Options) -> Self {
         let listen = match std::env::var("PORTICO_SIM_LISTEN") {
             Ok(address) => address.parse().unwrap(),
             Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
         };
         let handle = start(Options {
             listen,
-            pve: major,
             time_scale: 100.0,
-            ..Options::default()
+            ..options
         })
         .await;
         let client = connect(&handle, PANEL);

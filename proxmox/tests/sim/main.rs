@@ -1,9 +1,9 @@
 //! The client against the simulator of `sim/`, which shares no code with it.
 //!
 //! `calls`, `life` and `guest` make every call on both major versions; `console` looks at screens; `quirks` has what
-//! bit other clients of Proxmox VE (below), `around` what else happens around a VM; `faults` makes calls while things go
-//! wrong, each call with each fault and at random; `lab` is the simulator with a client, `gate` stands between them and
-//! can be shut.
+//! bit other clients of Proxmox VE (below), `old_errors` has errors as older versions tell them, `around` what else happens
+//! around a VM; `faults` makes calls while things go wrong, each call with each fault and at random; `lab` is the
+//! simulator with a client, `gate` stands between them and can be shut.
 //!
 //! With `PORTICO_SIM_LISTEN`, `PORTICO_PVE_PROXY` and `PORTICO_PVE_MAJOR` the calls go through a proxy that checks them:
 //! docs/schema-check.md.
@@ -34,7 +34,7 @@
 //! | the command of `exec` is an array | `guest::commands_run_in_the_guest` |
 //! | the source of a copied disk is not shown again | `life::a_disk_is_filled_anew_in_place_and_the_old_one_freed` |
 //! | a disk on a network storage is not there for a moment after a clone | `it::quirks::a_disk_that_is_not_there_yet_after_a_clone_is_not_a_missing_vm` |
-//! | error texts are in the errors, the message or the reason phrase | `it::wire::the_reason_phrase_is_read_where_an_old_version_sends_no_message`; `quirks::wrong_parameters_are_named_with_their_texts` |
+//! | error texts are in the errors, the message or the reason phrase | `it::wire::the_reason_phrase_is_read_where_an_old_version_sends_no_message`; `old_errors`; `quirks::wrong_parameters_are_named_with_their_texts` |
 
 #[cfg(test)]
 mod around;
@@ -52,5 +52,7 @@ mod guest;
 mod lab;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod old_errors;
 #[cfg(test)]
 mod quirks;

@@ -4,7 +4,7 @@ use portico_proxmox::property::Throttle;
 use portico_proxmox::{
     AgentState, ConfigUpdate, Error, InvalidUpdate, Lock, Reason, Secret, TaskState, Upid,
 };
-use pve_sim::{Action, Effect, Fault, GuestAgent, Major};
+use pve_sim::{Action, Effect, Fault, GuestAgent, Major, Moment};
 
 use crate::lab::{AUDITOR, Lab, PANEL, id, majors, node, snapshot};
 
@@ -18,6 +18,7 @@ fn status(method: &str, path: &str, status: u16, times: u32) -> Fault {
         path: Some(path.to_owned()),
         status,
         reason: None,
+        moment: Moment::BeforeEffect,
         times: Some(times),
     }
 }
@@ -367,6 +368,7 @@ async fn the_tokens_secret_is_in_no_error() {
                 path: Some("/version".to_owned()),
                 status: code,
                 reason: Some(format!("bad token PVEAPIToken={}={}", PANEL.0, PANEL.1)),
+                moment: Moment::BeforeEffect,
                 times: Some(9),
             });
             let error = lab.around().version().await.unwrap_err();

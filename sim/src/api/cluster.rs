@@ -8,8 +8,8 @@ use super::{Allow, Answer, Call, Endpoint};
 use crate::failure::Failure;
 use crate::options::Major;
 use crate::schema::{Property, format};
-use crate::units::float;
 use crate::world::Node;
+use crate::world::figures::Published;
 use crate::world::vm::Vm;
 
 pub(super) const ROUTES: &[Endpoint] = &[
@@ -89,35 +89,49 @@ pub(super) fn vm_entry(call: &Call<'_>, vm: &Vm) -> Value {
             put(key, Value::from(text));
         }
     }
-    if let Some(pool) = call.world.access.pool_of(vm.vmid) {
+    if let Some(pool) = call.world.access.pool_of(vm.vmid)
+        && call.may(&format!("/pool/{pool}"), "Pool.Audit")
+    {
         put("pool", Value::from(pool));
     }
     if let Some(managed) = call.world.ha.get(&vm.vmid) {
         put("hastate", Value::from(managed.state(vm.run.is_some())));
     }
-    let Some(published) = vm.published else {
+    let Some(published) = told(call, vm) else {
         put("status", Value::from("unknown"));
         return Value::Object(entry);
     };
     let sample = published.sample;
     put("status", Value::from(published.status));
-    put("name", Value::from(vm.name()));
-    put("template", Value::from(u8::from(vm.is_template())));
+    put("name", Value::from(published.name.as_str()));
+    put("template", Value::from(u8::from(published.template)));
     put("uptime", Value::from(sample.uptime));
     put("cpu", Value::from(sample.cpu));
-    put("maxcpu", Value::from(vm.cpus()));
-    put("mem", Value::from(sample.mem));
-    put("maxmem", Value::from(vm.memory()));
+    put("maxcpu", Value::from(published.cpus));
+    put("mem", Value::from(published.memory));
+    put("maxmem", Value::from(published.max_memory));
     put("disk", Value::from(0));
-    put("maxdisk", Value::from(vm.max_disk()));
+    put("maxdisk", Value::from(published.max_disk));
     put("netin", Value::from(sample.netin));
     put("netout", Value::from(sample.netout));
     put("diskread", Value::from(sample.diskread));
     put("diskwrite", Value::from(sample.diskwrite));
     if call.major() == Major::V9 {
-        put("memhost", Value::from(super::vms::host_memory(vm, sample.mem)));
+        put("memhost", Value::from(sample.host));
     }
     Value::Object(entry)
+}
+
+/// How long the cluster goes by what a node told it last, in seconds.
+const TOLD_FOR: f64 = 300.0;
+
+/// What the cluster knows of a VM's figures. A node that is reached tells them every few seconds.
+fn told<'a>(call: &Call<'_>, vm: &'a Vm) -> Option<&'a Published> {
+    let online = call.world.nodes.get(&vm.node).is_some_and(|node| node.online);
+    let clock = &call.sim.clock;
+    vm.published
+        .as_ref()
+        .filter(|published| online || clock.simulated(clock.now() - published.time) <= TOLD_FOR)
 }
 
 fn node_entry(call: &Call<'_>, node: &Node) -> Value {
@@ -195,11 +209,9 @@ fn next_id(call: &mut Call<'_>) -> Answer {
 
 fn status(call: &mut Call<'_>) -> Answer {
     let nodes = &call.world.nodes;
-    let online = nodes.values().filter(|node| node.online).count();
-    let quorate = float(online as u64) * 2.0 > float(nodes.len() as u64);
     let mut list = vec![json!({
         "type": "cluster", "id": "cluster", "name": call.world.cluster, "version": nodes.len(),
-        "nodes": nodes.len(), "quorate": u8::from(quorate),
+        "nodes": nodes.len(), "quorate": u8::from(call.world.quorate),
     })];
     for (node, id) in nodes.values().zip(1_u32..) {
         list.push(json!({

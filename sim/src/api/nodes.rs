@@ -37,7 +37,7 @@ pub(super) fn usage(world: &World, node: &Node, now: f64) -> Usage {
     let (mut busy, mut memory) = (0.0, 0);
     for vm in world.vms.values().filter(running) {
         busy += vm.cpu_used(now) * float(vm.cpus());
-        memory += vm.memory_used(now);
+        memory += vm.host_memory(now);
     }
     Usage {
         cpu: (busy / float(node.cpus.max(1)) + 0.01).min(1.0),
@@ -48,10 +48,11 @@ pub(super) fn usage(world: &World, node: &Node, now: f64) -> Usage {
 
 fn list(call: &mut Call<'_>) -> Answer {
     let now = call.sim.clock.now();
+    let fingerprint = call.sim.identity.borrow().fingerprint.clone();
     let nodes = call.world.nodes.values().map(|node| {
         let mut entry = json!({
             "id": format!("node/{}", node.name), "type": "node", "node": node.name, "level": "",
-            "status": if node.online { "online" } else { "offline" },
+            "status": if node.online { "online" } else { "offline" }, "ssl_fingerprint": fingerprint,
         });
         if node.online
             && call.may(&format!("/nodes/{}", node.name), "Sys.Audit")

@@ -124,9 +124,11 @@ fn row(vm: &Vm, major: Major, time: i64, step: i64, peak: bool) -> Map<String, V
         let value = rate(curve) * above;
         vm.cap(curve).map_or(value, |cap| value.min(cap.max(rate(curve))))
     };
-    let mem = float(vm.memory_used(from.midpoint(to)));
+    let middle = from.midpoint(to);
+    let host = vm.host_memory(middle);
+    let mem = vm.counted_memory(major, vm.memory_used(middle), host, true);
     put("cpu", Value::from(high(Curve::Cpu).min(1.0)));
-    put("mem", Value::from(mem));
+    put("mem", Value::from(float(mem)));
     // These are differences of counters: in the first row with a load, where the counter began anew, there is none.
     if step > 60 || !vm.began_within(from - length * 0.5, to) {
         put("netin", Value::from(high(Curve::NetIn)));
@@ -135,7 +137,7 @@ fn row(vm: &Vm, major: Major, time: i64, step: i64, peak: bool) -> Map<String, V
         put("diskwrite", Value::from(high(Curve::DiskWrite)));
     }
     if major == Major::V9 {
-        put("memhost", Value::from(mem * 1.06));
+        put("memhost", Value::from(float(host)));
         for (index, kind) in (0_u64..).zip(["cpu", "io", "memory"]) {
             let noise = fraction(vm.load.seed, whole(to) * 3 + index);
             let some = (noise * high(Curve::Cpu) * 200.0).round() / 100.0;

@@ -172,11 +172,17 @@ fn entry(storage: &Storage, volume: &Volume, now: i64) -> Value {
         if volume.protected {
             put("protected", Value::from(1));
         }
+        if let Some(fingerprint) = &volume.encrypted {
+            put("encrypted", Value::from(fingerprint.as_str()));
+        }
         // The backup server looks at new backups at night.
-        if storage.kind == StorageKind::Pbs && now - volume.ctime > 86_400 {
+        let nightly = (now - volume.ctime > 86_400).then_some("ok");
+        if storage.kind == StorageKind::Pbs
+            && let Some(state) = volume.verification.as_deref().or(nightly)
+        {
             put(
                 "verification",
-                json!({ "state": "ok", "upid": "UPID:pbs:0000A001:0000B001:00000001:68A00000:verify:backups:root@pam:" }),
+                json!({ "state": state, "upid": "UPID:pbs:0000A001:0000B001:00000001:68A00000:verify:backups:root@pam:" }),
             );
         }
     }

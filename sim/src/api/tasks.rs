@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Allow, Answer, Call, Endpoint, Reply};
 use crate::failure::Failure;
 use crate::schema::{Params, Property, format};
-use crate::world::task::{Task, Upid};
+use crate::world::task::{Task, UNEXPECTED, Upid};
 
 pub(super) const ROUTES: &[Endpoint] = &[
     Endpoint::on_node("GET", "/nodes/{node}/tasks", Allow::User, LIST, list),
@@ -88,12 +88,19 @@ pub(super) fn listed(task: &Task) -> Value {
 }
 
 fn wanted(task: &Task, params: &Params) -> bool {
-    let kind_of_end = match &task.end {
-        Some(end) if end.status == "OK" => "ok",
-        Some(end) if end.status.starts_with("WARNINGS: ") => "warning",
-        Some(end) if end.status == "unexpected status" => "unknown",
-        Some(_) => "error",
-        None => "running",
+    // A task that runs has no status yet, which PVE files under the same as that of a killed one.
+    let status = task.end.as_ref().map_or(UNEXPECTED, |end| &end.status);
+    let kind_of_end = match status {
+        "OK" => "ok",
+        UNEXPECTED => "unknown",
+        text if text.starts_with("WARNINGS: ") => "warning",
+        _ => "error",
+    };
+    // `errors` leaves out only what ended well, so that warnings stay, and wins over the other filter.
+    let outcome = match params.get("statusfilter") {
+        _ if params.flag("errors") => kind_of_end != "ok",
+        Some(list) => format::items(list).any(|item| item.eq_ignore_ascii_case(kind_of_end)),
+        None => true,
     };
     let source = params.get("source").unwrap_or("archive");
     (source == "all" || (source == "archive") == task.end.is_some())
@@ -101,13 +108,15 @@ fn wanted(task: &Task, params: &Params) -> bool {
         && params.get("typefilter").is_none_or(|kind| task.upid.kind == kind)
         && params
             .get("userfilter")
-            .is_none_or(|part| task.upid.user.contains(part))
+            .is_none_or(|part| in_any_case(part, task.upid.owner().0))
         && params.integer("since").is_none_or(|time| task.upid.start >= time)
         && params.integer("until").is_none_or(|time| task.upid.start <= time)
-        && (!params.flag("errors") || task.failed())
-        && params
-            .get("statusfilter")
-            .is_none_or(|list| format::items(list).any(|item| item == kind_of_end))
+        && outcome
+}
+
+/// Whether a text has a part, in upper or lower case.
+fn in_any_case(part: &str, text: &str) -> bool {
+    text.to_lowercase().contains(&part.to_lowercase())
 }
 
 fn list(call: &mut Call<'_>) -> Answer {
@@ -121,7 +130,11 @@ fn list(call: &mut Call<'_>) -> Answer {
         .filter(|task| task.upid.node == node && call.world.tasks.is_listed(task))
         .filter(|task| (all || owns(task, call.who)) && wanted(task, &call.params))
         .collect::<Vec<_>>();
-    let (start, limit) = window(&call.params);
+    // Unlike with logs, a limit of 0 is none of them, only their number.
+    let (start, limit) = (
+        number(&call.params, "start", 0),
+        number(&call.params, "limit", 50),
+    );
     let page = seen
         .iter()
         .skip(start)
@@ -135,16 +148,11 @@ fn list(call: &mut Call<'_>) -> Answer {
     })
 }
 
-/// Start and length of a page; a length of 0 means everything.
-fn window(params: &Params) -> (usize, usize) {
-    let number = |name: &str, default| {
-        params
-            .integer(name)
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(default)
-    };
-    let limit = number("limit", 50);
-    (number("start", 0), if limit == 0 { usize::MAX } else { limit })
+fn number(params: &Params, name: &str, default: usize) -> usize {
+    params
+        .integer(name)
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(default)
 }
 
 /// The task in the path, which must be there.
@@ -207,7 +215,11 @@ fn log(call: &mut Call<'_>) -> Answer {
             ..json!([{ "n": 1, "t": line }]).into()
         });
     };
-    let (start, limit) = window(&call.params);
+    let start = number(&call.params, "start", 0);
+    let limit = match number(&call.params, "limit", 50) {
+        0 => usize::MAX,
+        limit => limit,
+    };
     let total = task.log.len();
     let lines = task.log.iter().enumerate().skip(start).take(limit);
     let mut lines = lines

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Allow, Answer, Call, Endpoint};
-use crate::config::keys;
+use crate::config::{hardware, keys};
 use crate::options::Major;
 use crate::schema::Property;
 use crate::units::{float, fraction, whole};
@@ -43,16 +43,7 @@ const FEATURE: &[Property] = &[
         .no_longer_than(40),
 ];
 
-/// Memory that QEMU takes from the host.
-pub(super) fn host_memory(vm: &Vm, guest: u64) -> u64 {
-    if vm.run.is_some() {
-        guest + guest / 16 + (96 << 20)
-    } else {
-        0
-    }
-}
-
-fn basics(vm: &Vm, sample: Sample, major: Major) -> Map<String, Value> {
+fn basics(vm: &Vm, sample: Sample, major: Major, full: bool) -> Map<String, Value> {
     let mut out = Map::new();
     let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
     put("vmid", Value::from(vm.vmid));
@@ -60,16 +51,24 @@ fn basics(vm: &Vm, sample: Sample, major: Major) -> Map<String, Value> {
     put("status", Value::from(vm.status()));
     put("cpus", Value::from(vm.cpus()));
     put("cpu", Value::from(sample.cpu));
-    put("mem", Value::from(sample.mem));
+    put(
+        "mem",
+        Value::from(vm.counted_memory(major, sample.mem, sample.host, full)),
+    );
     put("maxmem", Value::from(vm.memory()));
     put("disk", Value::from(0));
     put("maxdisk", Value::from(vm.max_disk()));
     put("netin", Value::from(sample.netin));
     put("netout", Value::from(sample.netout));
     put("uptime", Value::from(sample.uptime));
-    if vm.run.is_some() || major == Major::V8 {
-        put("diskread", Value::from(sample.diskread));
-        put("diskwrite", Value::from(sample.diskwrite));
+    // QEMU is asked for what its disks did, and only for details; 8 says 0 until then.
+    if major == Major::V8 {
+        put("diskread", Value::from(0));
+        put("diskwrite", Value::from(0));
+    }
+    if let Some(least) = vm.least_memory() {
+        put("balloon_min", Value::from(least));
+        put("shares", Value::from(vm.number("shares", 1_000)));
     }
     if let Some(run) = &vm.run {
         put("pid", Value::from(run.pid));
@@ -86,7 +85,7 @@ fn basics(vm: &Vm, sample: Sample, major: Major) -> Map<String, Value> {
         put("serial", Value::from(1));
     }
     if major == Major::V9 {
-        put("memhost", Value::from(host_memory(vm, sample.mem)));
+        put("memhost", Value::from(sample.host));
         for (index, kind) in (0_u64..).zip(["cpu", "io", "memory"]) {
             let some = if vm.run.is_some() {
                 (fraction(vm.load.seed, 70 + index) * 40.0).round() / 100.0
@@ -107,6 +106,8 @@ fn details(vm: &Vm, sample: Sample, out: &mut Map<String, Value>) {
     if vm.run.is_none() {
         return;
     }
+    put("diskread", Value::from(sample.diskread));
+    put("diskwrite", Value::from(sample.diskwrite));
     put("running-machine", Value::from("pc-i440fx-10.1+pve0"));
     put("running-qemu", Value::from("10.1.2"));
     put(
@@ -115,7 +116,7 @@ fn details(vm: &Vm, sample: Sample, out: &mut Map<String, Value>) {
     );
     if vm.get("balloon") != Some("0") {
         put("balloon", Value::from(vm.memory()));
-        if vm.agent == crate::world::vm::GuestAgent::Running {
+        if vm.balloon_reports() {
             put("freemem", Value::from(vm.memory().saturating_sub(sample.mem)));
             put(
                 "ballooninfo",
@@ -165,7 +166,7 @@ fn list(call: &mut Call<'_>) -> Answer {
     let seen = vms.filter(|vm| call.may(&format!("/vms/{}", vm.vmid), "VM.Audit"));
     let list = seen.map(|vm| {
         let sample = vm.sample(now);
-        let mut out = basics(vm, sample, call.major());
+        let mut out = basics(vm, sample, call.major(), full);
         if full {
             details(vm, sample, &mut out);
         }
@@ -189,7 +190,7 @@ fn current(call: &mut Call<'_>) -> Answer {
     let now = call.sim.clock.now();
     let vm = call.world.vm(&call.node(), call.vmid())?;
     let sample = vm.sample(now);
-    let mut out = basics(vm, sample, call.major());
+    let mut out = basics(vm, sample, call.major(), true);
     details(vm, sample, &mut out);
     let ha = match call.world.ha.get(&vm.vmid) {
         Some(managed) => json!({ "managed": 1, "state": managed.state(vm.run.is_some()) }),
@@ -198,6 +199,14 @@ fn current(call: &mut Call<'_>) -> Answer {
     out.insert("ha".to_owned(), ha);
     if vm.agent_enabled() {
         out.insert("agent".to_owned(), Value::from(1));
+    }
+    let display = hardware::display(vm.get("vga").unwrap_or_default());
+    let has_spice = |kind: &String| kind.starts_with("virtio") || kind.starts_with("qxl");
+    if display.get("type").is_some_and(has_spice) {
+        out.insert("spice".to_owned(), Value::from(1));
+    }
+    if let Some(clipboard) = display.get("clipboard") {
+        out.insert("clipboard".to_owned(), Value::from(clipboard.as_str()));
     }
     Ok(Value::Object(out).into())
 }

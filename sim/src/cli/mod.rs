@@ -50,6 +50,9 @@ pub(crate) struct Cli {
     /// Give VNC tickets of the form from before April 2026
     #[arg(long)]
     old_vnc_tickets: bool,
+    /// Give the texts of refusals only in the status line, and take bodies up to 64 KiB, as PVE 8.3 and older do
+    #[arg(long)]
+    old_errors: bool,
     /// Makes everything that looks random reproducible
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -95,6 +98,7 @@ impl Cli {
             pve: self.pve,
             time_scale: self.time_scale,
             old_vnc_tickets: self.old_vnc_tickets,
+            old_errors: self.old_errors,
             seed: self.seed,
             data_dir: self.data,
             certificate,

@@ -4,7 +4,7 @@
 //! (`network`), what cloud-init reads (`cloudinit`), and the formats of `hostpciN` and `intel-tdx`, which are taken
 //! as they come.
 
-use crate::schema::property_string::Layout;
+use crate::schema::property_string::{Layout, Parts};
 use crate::schema::{Property, format};
 
 const fn word(name: &'static str) -> Property {
@@ -230,6 +230,11 @@ checks! {
     vga: VGA;
     /// `watchdog`.
     watchdog: WATCHDOG;
+}
+
+/// The parts of `vga`; none of a text that is not one.
+pub(crate) fn display(text: &str) -> Parts {
+    VGA.parse("vga", text).unwrap_or_default()
 }
 
 fn are_digits(text: &str) -> bool {

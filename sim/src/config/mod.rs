@@ -12,7 +12,7 @@ pub(crate) mod boot;
 pub(crate) mod change;
 pub(crate) mod cloudinit;
 pub(crate) mod drive;
-mod hardware;
+pub(crate) mod hardware;
 pub(crate) mod keys;
 pub(crate) mod network;
 mod plug;

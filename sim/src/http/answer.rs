@@ -9,20 +9,41 @@ use serde_json::{Map, Value};
 
 use super::asked::Format;
 use crate::api::Reply;
+use crate::calendar::Moment;
 use crate::failure::Failure;
 
-/// The answer to an outcome, in the form that was asked for.
-pub(super) fn of(outcome: Result<Reply, Failure>, format: Option<Format>) -> Response<Bytes> {
-    match (outcome, format) {
+/// Where the texts of refusals stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errors {
+    /// In the body and, their first line, in the status line.
+    WithMessage,
+    /// Only in the status line, as before pve-http-server 5.2.0; those of parameters are in the body too.
+    ReasonOnly,
+}
+
+/// The answer to an outcome, in the form that was asked for, at a time in seconds since the epoch.
+pub(super) fn of(
+    outcome: Result<Reply, Failure>,
+    format: Option<Format>,
+    errors: Errors,
+    now: i64,
+) -> Response<Bytes> {
+    let response = match (outcome, format) {
         (Ok(reply), Some(Format::ExtJs)) => told(reply),
         (Ok(reply), _) => succeeded(reply),
         (Err(failure), Some(Format::ExtJs)) if failure.body => told_of(&failure),
-        (Err(failure), _) => refused(&failure),
-    }
+        (Err(failure), _) => refused(&failure, errors),
+    };
+    with_headers(response, now)
 }
 
-fn with_headers<T>(mut response: Response<T>) -> Response<T> {
+fn with_headers<T>(mut response: Response<T>, now: i64) -> Response<T> {
     let headers = response.headers_mut();
+    // PVE has one text for both: an answer is old at once.
+    if let Ok(date) = HeaderValue::try_from(Moment::of(now).in_http()) {
+        headers.insert(header::DATE, date.clone());
+        headers.insert(header::EXPIRES, date);
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=0"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert(header::SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
@@ -47,14 +68,14 @@ fn data_of(reply: Reply) -> Map<String, Value> {
 }
 
 fn succeeded(reply: Reply) -> Response<Bytes> {
-    with_headers(json_body(&Value::Object(data_of(reply))))
+    json_body(&Value::Object(data_of(reply)))
 }
 
 /// A success in the form of the web interface.
 fn told(reply: Reply) -> Response<Bytes> {
     let mut body = data_of(reply);
     body.insert("success".to_owned(), Value::from(1));
-    with_headers(json_body(&Value::Object(body)))
+    json_body(&Value::Object(body))
 }
 
 /// A refusal in the form of the web interface: HTTP says 200, the body says what is wrong.
@@ -64,15 +85,15 @@ fn told_of(failure: &Failure) -> Response<Bytes> {
         map.insert("success".to_owned(), Value::from(0));
         map.insert("status".to_owned(), Value::from(failure.status));
     }
-    with_headers(json_body(&body))
+    json_body(&body)
 }
 
 /// The answer of a refusal: custom reason phrase, no keep-alive.
-fn refused(failure: &Failure) -> Response<Bytes> {
-    let mut response = if failure.body {
-        json_body(&failure.json())
-    } else {
-        Response::new(Bytes::new())
+fn refused(failure: &Failure, errors: Errors) -> Response<Bytes> {
+    let mut response = match (failure.body, errors) {
+        (false, _) => Response::new(Bytes::new()),
+        (true, Errors::WithMessage) => json_body(&failure.json()),
+        (true, Errors::ReasonOnly) => json_body(&failure.old_json()),
     };
     *response.status_mut() =
         StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -87,11 +108,11 @@ fn refused(failure: &Failure) -> Response<Bytes> {
     response
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    with_headers(response)
+    response
 }
 
 /// What plain HTTP on the TLS port is answered: go to https.
-pub(crate) fn to_https(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+pub(crate) fn to_https(request: &Request<Incoming>, now: i64) -> Response<Full<Bytes>> {
     let host = request
         .headers()
         .get(header::HOST)
@@ -112,5 +133,5 @@ pub(crate) fn to_https(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     response
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    with_headers(response)
+    with_headers(response, now)
 }

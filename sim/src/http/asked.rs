@@ -7,14 +7,18 @@ use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::body::Incoming;
 
+use super::answer::Errors;
 use super::params::{self, Given};
 use super::upload::{self, Upload};
 use crate::api::{self, Endpoint};
 use crate::failure::Failure;
 use crate::world::faults::Target;
 
-/// The largest body PVE takes.
+/// The largest body PVE takes, in bytes.
 const MAX_BODY: usize = 512 * 1024;
+
+/// The same before pve-http-server 5.2.1. That is taken for one with 5.2.0, which changed the bodies of refusals.
+const OLD_MAX_BODY: usize = 64 * 1024;
 
 /// The form of answers that a path asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +57,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) async fn read(request: Request<Incoming>) -> Self {
+    pub(super) async fn read(request: Request<Incoming>, errors: Errors) -> Self {
+        let most = match errors {
+            Errors::WithMessage => MAX_BODY,
+            Errors::ReasonOnly => OLD_MAX_BODY,
+        };
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         let (format, rest) = Format::of(&path);
@@ -66,7 +74,7 @@ impl Asked {
             let upload = upload::read(kind.and_then(|kind| kind.to_str().ok()), body).await;
             (Ok(Collected::default()), Some(upload))
         } else {
-            (Limited::new(body, MAX_BODY).collect().await, None)
+            (Limited::new(body, most).collect().await, None)
         };
         Self {
             upload,

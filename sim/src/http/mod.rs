@@ -5,7 +5,7 @@
 //! a file, [`credentials`] finds what it shows, [`caller`] says who asks and whether they may, [`answer`] gives the
 //! outcome its form, [`compression`] packs long answers. What endpoints do is in `api`.
 
-mod answer;
+pub(crate) mod answer;
 mod asked;
 mod caller;
 mod compression;

@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::asked::{Asked, Format};
 use super::credentials::Credentials;
 use super::params::{self, Given};
+use super::upload::Upload;
 use super::{answer, caller, compression};
 use crate::api::{Call, Endpoint, Reply};
 use crate::console::{self, socket};
@@ -28,6 +29,7 @@ use crate::work::{flock_patience, flock_refusal};
 use crate::world::World;
 use crate::world::counters::RequestRecord;
 use crate::world::faults::Moment;
+use crate::world::quorum;
 
 /// How long a refused login is made to wait, in seconds.
 const AUTH_DELAY: f64 = 3.0;
@@ -45,7 +47,7 @@ pub(crate) async fn pass(
 ) -> Result<Response<Full<Bytes>>, Cut> {
     let began = sim.clock.now();
     let upgrade = hyper::upgrade::on(&mut request);
-    let asked = Asked::read(request).await;
+    let asked = Asked::read(request, sim.errors).await;
     let latency = sim.world().faults.latency(asked.target());
     if latency > 0 {
         tokio::time::sleep(Duration::from_millis(latency)).await;
@@ -103,7 +105,7 @@ pub(crate) async fn pass(
         .as_ref()
         .map_or_else(|failure| failure.reason().to_owned(), |_| "OK".to_owned());
     sim.world().counters.request(record);
-    let response = answer::of(outcome, asked.format);
+    let response = answer::of(outcome, asked.format, sim.errors, sim.clock.seconds());
     let accepted = asked.header("accept-encoding").unwrap_or_default();
     Ok(compression::compress(response, accepted).map(Full::new))
 }
@@ -159,17 +161,38 @@ async fn decide(
         given.insert(name.clone(), Raw::Text(value.clone()));
     }
     if by_token && !endpoint.token {
-        let text = format!(
-            "URI '{}' not available with API token, need proper ticket.",
-            endpoint.path
-        );
-        return Err(Failure::new(403, format!("Permission check failed ({text})")));
+        // PVE's text ends its line before the bracket, so that the reason phrase has none.
+        let text = format!("URI '{rest}' not available with API token, need proper ticket.\n");
+        return Err(Failure::forbidden(&text));
     }
     let who = user.clone().unwrap_or_default();
     caller::permitted(&sim.world(), endpoint, values, &given, &who)?;
-    if let Some((status, reason)) = sim.world().faults.status(asked.target()) {
-        return Err(Failure::bare(status, reason));
+    let failed = |moment| {
+        let fault = sim.world().faults.status(asked.target(), moment);
+        fault.map(|(status, reason)| Failure::bare(status, reason))
+    };
+    if let Some(failure) = failed(Moment::BeforeEffect) {
+        return Err(failure);
     }
+    let outcome = passed_on(sim, host, (endpoint, values, &asked.upload), given, &who).await;
+    failed(Moment::AfterEffect).map_or(outcome, Err)
+}
+
+/// An endpoint, the values in the path, and the file that came along.
+type Passed<'a> = (
+    &'static Endpoint,
+    &'a BTreeMap<String, String>,
+    &'a Option<Result<Upload, Failure>>,
+);
+
+/// What the node in the path, or pvedaemon, does with a call that may be made.
+async fn passed_on(
+    sim: &Arc<Simulation>,
+    host: usize,
+    (endpoint, values, upload): Passed<'_>,
+    given: Given,
+    who: &str,
+) -> Result<Reply, Failure> {
     if endpoint.forwarded {
         forwarded(
             &sim.world(),
@@ -178,7 +201,7 @@ async fn decide(
     }
     let major = sim.world().major;
     let mut params = schema::check(endpoint.properties(), &given, major).map_err(Failure::invalid)?;
-    if let Some(Ok(upload)) = &asked.upload {
+    if let Some(Ok(upload)) = upload {
         let name = sim.world().uploads.add(upload.file.clone());
         params.set("tmpfilename", name);
     }
@@ -186,11 +209,13 @@ async fn decide(
     let _guard = flock(sim, endpoint, &params, vmid).await?;
     let reply = {
         let mut world = sim.world();
+        let call = (endpoint.method, endpoint.path);
+        quorum::call(&mut world, call, params.text("node"), vmid)?;
         (endpoint.run)(&mut Call {
             sim,
             world: &mut world,
             host,
-            who: &who,
+            who,
             params,
         })?
     };

@@ -74,8 +74,9 @@ async fn connection(sim: Arc<Simulation>, host: usize, stream: TcpStream, accept
     match stream.peek(&mut first).await {
         Ok(1) if first == [TLS_HANDSHAKE] => {}
         Ok(1) => {
+            let now = sim.clock.seconds();
             let redirect =
-                service_fn(|request| async move { Ok::<_, Infallible>(answer::to_https(&request)) });
+                service_fn(|request| async move { Ok::<_, Infallible>(answer::to_https(&request, now)) });
             let served = builder().serve_connection(TokioIo::new(stream), redirect).await;
             if let Err(error) = served {
                 tracing::debug!(%error, "a plain connection ended early");

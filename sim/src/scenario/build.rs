@@ -51,6 +51,7 @@ impl Scenario {
             tasks: crate::world::task::Tasks::default(),
             durations: file.durations,
             firewall: crate::world::firewall::Firewall::default(),
+            quorate: true,
             faults: crate::world::faults::Faults::default(),
             consoles: crate::console::Consoles::default(),
             counters: crate::world::counters::Counters::default(),
@@ -127,6 +128,9 @@ fn storages(file: &file::File, world: &mut World, now: f64) -> Built<()> {
         let mut volumes = Vec::new();
         for volume in &spec.volumes {
             let volid = format!("{}:{}", spec.id, volume.name);
+            if kind != StorageKind::Pbs && (volume.encrypted.is_some() || volume.verification.is_some()) {
+                return wrong(volid, "only backups on a `pbs` are encrypted or verified");
+            }
             let Some(size) = format::size_in_bytes(&volume.size) else {
                 return wrong(volid, format!("`{}` is not a size", volume.size));
             };
@@ -139,6 +143,8 @@ fn storages(file: &file::File, world: &mut World, now: f64) -> Built<()> {
                 vmid: volume.vmid,
                 notes: volume.notes.clone(),
                 protected: volume.protected,
+                encrypted: volume.encrypted.clone(),
+                verification: volume.verification.map(file::Verification::text),
                 node: volume.node.clone(),
             });
         }
@@ -212,6 +218,10 @@ mod tests {
         assert!(refusal("[[node]]\nname = 'n1'\nx = 1").contains("unknown field"));
         let vm = "[[node]]\nname = 'n1'\n[[vm]]\nvmid = 100\nnode = 'n1'\n[vm.config]\n";
         assert!(refusal(&format!("{vm}corse = 1")).contains("vm 100, `corse`: is not a key"));
+        let looked_at = "[[node]]\nname = 'n1'\n[[storage]]\nid = 'st'\ntype = 'dir'\ncontent = ['backup']\nsize_gib = 1\n\
+            [[storage.volume]]\nname = 'backup/a'\ncontent = 'backup'\nformat = 'vma'\nsize = '1G'\n\
+            verification = 'failed'\n";
+        assert!(refusal(looked_at).contains("only backups on a `pbs`"));
         assert!(refusal(&format!("{vm}cores = 0")).contains("minimum value of 1"));
         assert!(refusal(&format!("{vm}scsi0 = 'zz:vm-100-disk-0,size=1G'")).contains("no storage `zz`"));
     }

@@ -123,6 +123,12 @@ pub(super) struct Volume {
     pub(super) notes: Option<String>,
     #[serde(default)]
     pub(super) protected: bool,
+    /// On a backup server: the fingerprint of the key that encrypted it.
+    #[serde(default)]
+    pub(super) encrypted: Option<String>,
+    /// On a backup server: what came of the last look at it.
+    #[serde(default)]
+    pub(super) verification: Option<Verification>,
     #[serde(default)]
     pub(super) age_seconds: u32,
     #[serde(default)]
@@ -130,6 +136,23 @@ pub(super) struct Volume {
     /// Of a backup: what the VM's configuration had instead at that time.
     #[serde(default)]
     pub(super) config: BTreeMap<String, Scalar>,
+}
+
+/// What a backup server found when it looked at a backup.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Verification {
+    Ok,
+    Failed,
+}
+
+impl Verification {
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Ok => "ok".to_owned(),
+            Self::Failed => "failed".to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -113,6 +113,7 @@ pub(super) fn add_vm(
             pid: world.pid(),
             paused: spec.status == Status::Paused,
             prelaunch: false,
+            said: None,
         }),
         spans: spans(spec, began, now),
         load: Load {
@@ -194,6 +195,8 @@ fn disks(world: &mut World, volumes: &mut Volumes, spec: &file::Vm, config: &Sec
             vmid: Some(spec.vmid),
             notes: None,
             protected: false,
+            encrypted: None,
+            verification: None,
             node: (!storage.shared).then(|| spec.node.clone()),
         };
         volumes.insert((volume.node.clone().unwrap_or_default(), volume.volid.clone()));

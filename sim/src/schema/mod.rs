@@ -368,27 +368,51 @@ impl Params {
     }
 }
 
+/// What is wrong, by parameter.
+#[derive(Debug, Default)]
+struct Errors(IndexMap<String, String>);
+
+impl Errors {
+    /// Adds a text; a second one about the same parameter follows the first after a backslash and an `n`, because
+    /// PVE joins them by `'\n'`, which Perl leaves as it is.
+    fn add(&mut self, name: &str, text: &str) {
+        match self.0.get_mut(name) {
+            Some(before) => {
+                before.push_str("\\n");
+                before.push_str(text);
+            }
+            None => {
+                self.0.insert(name.to_owned(), text.to_owned());
+            }
+        }
+    }
+}
+
 /// Holds the given values against the declared ones.
 ///
 /// # Errors
 /// The `errors` map: every parameter that is missing, unknown or malformed, with PVE's text.
 pub(crate) fn check<'a>(
-    declared: impl Iterator<Item = &'a Property> + Clone,
+    declared: impl Iterator<Item = &'a Property>,
     given: &BTreeMap<String, Raw>,
     major: Major,
 ) -> Result<Params, IndexMap<String, String>> {
-    let mut errors = IndexMap::new();
+    let mut errors = Errors::default();
     let mut accepted = BTreeMap::new();
+    let declared = declared.collect::<Vec<_>>();
+    let missing = |p: &&&Property| !p.optional && p.since <= major && !given.contains_key(p.name);
+    for property in declared.iter().filter(missing) {
+        errors.add(property.name, "property is missing and it is not optional");
+    }
     for (name, raw) in given {
         match declared
-            .clone()
+            .iter()
             .find(|property| property.covers(name) && property.since <= major)
         {
             None => {
-                errors.insert(
-                    name.clone(),
-                    "property is not defined in schema and the schema does not allow additional properties"
-                        .to_owned(),
+                errors.add(
+                    name,
+                    "property is not defined in schema and the schema does not allow additional properties",
                 );
             }
             Some(property) if *raw == Raw::Null && property.optional => {}
@@ -398,94 +422,21 @@ pub(crate) fn check<'a>(
                         accepted.insert(name.clone(), text);
                     }
                     Err(reason) => {
-                        errors.insert(name.clone(), reason);
+                        errors.add(name, &reason);
                     }
                 }
                 if let Some(other) = property.requires.filter(|other| !given.contains_key(*other)) {
-                    errors.insert(other.to_owned(), format!("missing property required by '{name}'"));
+                    errors.add(other, &format!("missing property required by '{name}'"));
                 }
             }
         }
     }
-    for property in declared.filter(|p| !p.optional && p.since <= major && !given.contains_key(p.name)) {
-        errors.insert(
-            property.name.to_owned(),
-            "property is missing and it is not optional".to_owned(),
-        );
-    }
-    if errors.is_empty() {
+    if errors.0.is_empty() {
         Ok(Params(accepted))
     } else {
-        Err(errors)
+        Err(errors.0)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DECLARED: &[Property] = &[
-        Property::text("snapname")
-            .format(format::config_id)
-            .no_longer_than(40),
-        Property::boolean("vmstate").optional(),
-        Property::integer("timeout").optional().at_least(0),
-        Property::text("net").numbered(31),
-        Property::boolean("force").optional().requires("delete"),
-        Property::text("delete").optional().list_of(format::config_id),
-        Property::boolean("fresh").optional().new_in_9(),
-    ];
-
-    fn errors_of(pairs: &[(&str, &str)], major: Major) -> IndexMap<String, String> {
-        let given = pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), Raw::Text((*v).to_owned())))
-            .collect::<BTreeMap<_, _>>();
-        check(DECLARED.iter(), &given, major).err().unwrap_or_default()
-    }
-
-    #[test]
-    fn a_missing_and_an_unknown_parameter_are_both_named() {
-        let errors = errors_of(&[("snapnam", "a1")], Major::V9);
-        assert_eq!(errors["snapname"], "property is missing and it is not optional");
-        assert_eq!(
-            errors["snapnam"],
-            "property is not defined in schema and the schema does not allow additional properties"
-        );
-    }
-
-    #[test]
-    fn a_boolean_in_words_fails_its_type_check() {
-        let errors = errors_of(&[("snapname", "ab"), ("vmstate", "true")], Major::V9);
-        assert_eq!(errors["vmstate"], "type check ('boolean') failed - got 'true'");
-    }
-
-    #[test]
-    fn a_snapshot_name_of_one_letter_has_an_invalid_format() {
-        assert_eq!(
-            errors_of(&[("snapname", "a")], Major::V9)["snapname"],
-            "invalid format - invalid configuration ID 'a'\n"
-        );
-    }
-
-    #[test]
-    fn numbered_parameters_end_at_their_last_number() {
-        assert!(errors_of(&[("snapname", "ab"), ("net31", "x")], Major::V9).is_empty());
-        assert!(errors_of(&[("snapname", "ab"), ("net32", "x")], Major::V9).contains_key("net32"));
-        assert!(errors_of(&[("snapname", "ab"), ("net01", "x")], Major::V9).contains_key("net01"));
-    }
-
-    #[test]
-    fn a_parameter_of_9_is_unknown_to_8() {
-        assert!(errors_of(&[("snapname", "ab"), ("fresh", "1")], Major::V9).is_empty());
-        assert!(errors_of(&[("snapname", "ab"), ("fresh", "1")], Major::V8).contains_key("fresh"));
-    }
-
-    #[test]
-    fn a_parameter_that_needs_another_names_the_other() {
-        assert_eq!(
-            errors_of(&[("snapname", "ab"), ("force", "1")], Major::V9)["delete"],
-            "missing property required by 'force'"
-        );
-    }
-}
+mod tests;

@@ -61,6 +61,8 @@ impl File {
             vmid: None,
             notes: None,
             protected: false,
+            encrypted: None,
+            verification: None,
             node: (!shared).then(|| self.node.clone()),
         };
         if let Some(storage) = world.storages.get_mut(&self.storage) {

@@ -23,7 +23,11 @@ pub(crate) async fn request(
         Wanted::Stopped => "stop",
     };
     let line = format!("Requesting HA {verb} for VM {vmid}");
-    told(&worker, vmid, &line, |managed| {
+    let command = match wanted {
+        Wanted::Started => format!("set vm:{vmid} --state started"),
+        Wanted::Stopped => format!("set vm:{vmid} --state stopped"),
+    };
+    told(&worker, vmid, &line, &command, |managed| {
         managed.wanted = wanted;
         managed.patience = patience;
     })
@@ -33,14 +37,30 @@ pub(crate) async fn request(
 /// `hamigrate`: it only says where to.
 pub(crate) async fn request_move(worker: Arc<Worker>, vmid: u32, target: String) -> Outcome {
     let line = format!("Requesting HA migration for VM {vmid} to node {target}");
-    told(&worker, vmid, &line, |managed| managed.target = Some(target)).await
+    let command = format!("migrate vm:{vmid} {target}");
+    told(&worker, vmid, &line, &command, |managed| {
+        managed.target = Some(target);
+    })
+    .await
 }
 
 /// Tells high availability something about a VM.
-async fn told(worker: &Worker, vmid: u32, line: &str, tell: impl FnOnce(&mut Managed)) -> Outcome {
+async fn told(
+    worker: &Worker,
+    vmid: u32,
+    line: &str,
+    command: &str,
+    tell: impl FnOnce(&mut Managed),
+) -> Outcome {
     worker.log(line);
     let duration = worker.world().durations.signal;
     worker.toil(duration).await?;
+    // What it runs prints the reason; PVE tells of the program's failure only.
+    let refusal = worker.world().cfs_refusal("domain-ha");
+    if let Some(reason) = refusal {
+        worker.log(&reason);
+        return Err(format!("command 'ha-manager {command}' failed: exit code 255").into());
+    }
     let mut world = worker.world();
     let managed = world
         .ha
@@ -50,7 +70,7 @@ async fn told(worker: &Worker, vmid: u32, line: &str, tell: impl FnOnce(&mut Man
     Ok(())
 }
 
-/// Acts every few seconds until shutdown.
+/// Acts every few seconds until shutdown, while there is a quorum.
 pub(crate) async fn rounds(sim: Arc<Simulation>) {
     loop {
         let pause = sim.clock.real(sim.world().durations.ha_round);
@@ -60,6 +80,9 @@ pub(crate) async fn rounds(sim: Arc<Simulation>) {
             () = tokio::time::sleep(pause.max(Duration::from_millis(20))) => {}
         }
         let mut world = sim.world();
+        if !world.quorate {
+            continue;
+        }
         let all = world.ha.keys().copied().collect::<Vec<_>>();
         for vmid in all {
             look_after(&sim, &mut world, vmid);

@@ -60,6 +60,9 @@ pub(crate) fn forbidden(path: &str, privilege: &str) -> Broken {
 /// What a work gives back.
 pub(crate) type Outcome = Result<(), Broken>;
 
+/// How long after it was asked to stop a task is killed, in seconds.
+const KILL_AFTER: f64 = 5.0;
+
 /// How many seconds the configuration lock is waited for where PVE says nothing else.
 pub(crate) const FLOCK_SECONDS: f64 = 10.0;
 
@@ -86,6 +89,8 @@ pub(crate) struct Worker {
     pub(crate) upid: Upid,
     text: String,
     cancel: CancellationToken,
+    /// Ends it on the spot.
+    kill: CancellationToken,
     mishap: Option<Mishap>,
     /// At which fraction of the work it strikes.
     point: f64,
@@ -143,6 +148,11 @@ impl Worker {
             None => Ok(()),
             Some(Mishap::Fail(text)) => Err(text.as_str().into()),
             Some(Mishap::Stick) => self.stick().await,
+            Some(Mishap::Kill) => self.die().await,
+            Some(Mishap::Deaf) => {
+                self.released().await;
+                Ok(())
+            }
             Some(Mishap::Warn(text)) => {
                 self.warn(text);
                 Ok(())
@@ -168,18 +178,31 @@ impl Worker {
         Ok(())
     }
 
-    async fn stick(&self) -> Outcome {
+    /// Waits until stuck tasks are released.
+    async fn released(&self) {
         loop {
             let changed = self.sim.changed.notified();
             if self.world().releases > self.releases {
-                return Ok(());
+                return;
             }
             tokio::select! {
-                () = self.cancel.cancelled() => return Err("interrupted by signal".into()),
                 () = changed => {}
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
         }
+    }
+
+    async fn stick(&self) -> Outcome {
+        tokio::select! {
+            () = self.cancel.cancelled() => Err("interrupted by signal".into()),
+            () = self.released() => Ok(()),
+        }
+    }
+
+    /// Ends as a process that is killed: the work is dropped here and cleans nothing up.
+    async fn die(&self) -> Outcome {
+        self.kill.cancel();
+        std::future::pending().await
     }
 
     /// Takes the lock on a VM's configuration file; waits ten seconds for it.
@@ -264,12 +287,20 @@ where
     let vmid = task::vmid_of(id).unwrap_or(0);
     world.counters.effect(Effect::TaskStarted, vmid, Some(kind));
     let text = upid.text();
+    let refusal = world.task_refusal(node, kind, vmid);
+    let mishap = world.faults.mishap(kind, id);
+    // What is deaf hears nothing of the signal, and is killed for that.
+    let (heard, unheard) = match mishap {
+        Some(Mishap::Deaf) => (CancellationToken::new(), cancel),
+        _ => (cancel, CancellationToken::new()),
+    };
     let worker = Arc::new(Worker {
         sim: Arc::clone(sim),
         text: text.clone(),
-        cancel,
+        cancel: heard,
+        kill: CancellationToken::new(),
         point: world.faults.point(kind),
-        mishap: world.faults.mishap(kind, id),
+        mishap,
         releases: world.releases,
         warnings: AtomicU32::new(0),
         upid,
@@ -277,9 +308,21 @@ where
     let run = work(Arc::clone(&worker));
     let (sim, ended) = (Arc::clone(sim), text.clone());
     sim.clone().tracker.spawn(async move {
+        let work = async {
+            match refusal {
+                Some(text) => Err(Broken(text)),
+                None => run.await,
+            }
+        };
+        let patience = async {
+            unheard.cancelled().await;
+            tokio::time::sleep(sim.clock.real(KILL_AFTER)).await;
+        };
         let outcome = tokio::select! {
             () = sim.stop.cancelled() => return,
-            outcome = run => outcome,
+            () = patience => Err(Broken(task::UNEXPECTED.to_owned())),
+            () = worker.kill.cancelled() => Err(Broken(task::UNEXPECTED.to_owned())),
+            outcome = work => outcome,
         };
         let status = match (outcome, worker.warnings.load(Ordering::Relaxed)) {
             (Err(Broken(text)), _) => text,

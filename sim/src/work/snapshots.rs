@@ -194,6 +194,8 @@ fn add_state_volume(world: &mut World, node: &str, vmid: u32, volid: &str, size:
         vmid: Some(vmid),
         notes: None,
         protected: false,
+        encrypted: None,
+        verification: None,
         node: (!storage.shared).then(|| node.to_owned()),
     });
 }

@@ -3,12 +3,19 @@
 //! Nothing is recorded but when the processors ran; the rest follows from the VM's load curves and limits.
 
 use super::load::Curve;
-use super::vm::Vm;
+use super::vm::{GuestAgent, Vm};
 use crate::config::keys;
 use crate::config::network::Network;
-use crate::units::whole;
+use crate::options::Major;
+use crate::units::{float, whole};
 
 const MIB: u64 = 1 << 20;
+
+/// How long a guest takes to touch about two thirds of the memory that it does not use, in seconds.
+const TOUCHING: f64 = 900.0;
+
+/// What a process of QEMU has of addresses besides the guest's memory, in bytes.
+const QEMU_ADDRESSES: f64 = 1.5e9;
 
 /// A time span during which the guest's processors ran.
 #[derive(Debug, Clone, Copy)]
@@ -20,10 +27,24 @@ pub(crate) struct Span {
 }
 
 /// What pvestatd told the cluster last.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Published {
+    /// When, in seconds since the epoch.
+    pub(crate) time: f64,
     /// Status as in the resources list.
     pub(crate) status: &'static str,
+    /// The VM's name.
+    pub(crate) name: String,
+    /// Whether it is a template.
+    pub(crate) template: bool,
+    /// Its processors.
+    pub(crate) cpus: u64,
+    /// Memory in use as PVE counts it, in bytes.
+    pub(crate) memory: u64,
+    /// Its memory, in bytes.
+    pub(crate) max_memory: u64,
+    /// Size of its boot disk, in bytes.
+    pub(crate) max_disk: u64,
     /// Numbers at that time.
     pub(crate) sample: Sample,
 }
@@ -33,8 +54,10 @@ pub(crate) struct Published {
 pub(crate) struct Sample {
     /// Fraction of its processors.
     pub(crate) cpu: f64,
-    /// Memory in use, in bytes.
+    /// Memory in use as the guest counts it, in bytes.
     pub(crate) mem: u64,
+    /// Memory that QEMU takes from the host, in bytes.
+    pub(crate) host: u64,
     /// Bytes into the guest since the start.
     pub(crate) netin: u64,
     /// Bytes out of the guest since the start.
@@ -147,8 +170,14 @@ impl Vm {
         };
         let counter = |curve| whole(self.sum(curve, run.since, now));
         Sample {
-            cpu: self.cpu_used(now),
+            // A rate needs two looks at the process.
+            cpu: if now - run.since < 1.0 {
+                0.0
+            } else {
+                self.cpu_used(now)
+            },
             mem: self.memory_used(now),
+            host: self.host_memory(now),
             netin: counter(Curve::NetIn),
             netout: counter(Curve::NetOut),
             diskread: counter(Curve::DiskRead) + 180 * MIB,
@@ -165,17 +194,60 @@ impl Vm {
         }
     }
 
-    /// Memory in use at a time at which it runs, in bytes.
+    /// Whether the balloon's driver in the guest tells how much of the memory is free.
+    pub(crate) fn balloon_reports(&self) -> bool {
+        self.get("balloon") != Some("0") && self.agent != GuestAgent::Absent
+    }
+
+    /// Memory that QEMU takes from the host at a time at which it runs, in bytes. What a guest has touched once stays
+    /// taken if no balloon gives it back: after an hour that is all of its memory, and with QEMU's own it is more.
+    pub(crate) fn host_memory(&self, time: f64) -> u64 {
+        let (used, all) = (float(self.memory_used(time)), float(self.memory()));
+        let untouched = match &self.run {
+            _ if self.balloon_reports() => all - used,
+            // In the runs before this one.
+            Some(run) if time < run.since => 0.0,
+            Some(run) => (all - used) * (-(time - run.since) / TOUCHING).exp(),
+            None => 0.0,
+        };
+        whole(all - untouched + used / 16.0) + 96 * MIB
+    }
+
+    /// Memory in use at that moment as PVE counts it, in bytes: what the balloon's driver says if it was `asked`; else
+    /// what the host knows, which 8 takes for a fraction of the memory and 9 gives as it is.
+    pub(crate) fn counted_memory(&self, major: Major, used: u64, host: u64, asked: bool) -> u64 {
+        if asked && self.balloon_reports() {
+            return used;
+        }
+        match major {
+            Major::V9 => host,
+            Major::V8 => {
+                let all = float(self.memory());
+                let resident = float(host) / (all + QEMU_ADDRESSES);
+                whole(all * resident.min(1.0))
+            }
+        }
+    }
+
+    /// Memory in use as the guest counts it, at a time at which it runs, in bytes.
     pub(crate) fn memory_used(&self, time: f64) -> u64 {
         let fraction = 0.15 + 0.7 * self.load.at(Curve::Memory, time, None);
-        whole(crate::units::float(self.memory()) * fraction.min(0.99))
+        whole(float(self.memory()) * fraction.min(0.99))
     }
 
     /// The numbers for the resources list.
-    pub(crate) fn publish(&mut self, now: f64) {
+    pub(crate) fn publish(&mut self, now: f64, major: Major) {
+        let sample = self.sample(now);
         self.published = Some(Published {
+            time: now,
             status: self.qmp_status(),
-            sample: self.sample(now),
+            name: self.name(),
+            template: self.is_template(),
+            cpus: self.cpus(),
+            memory: self.counted_memory(major, sample.mem, sample.host, true),
+            max_memory: self.memory(),
+            max_disk: self.max_disk(),
+            sample,
         });
     }
 }

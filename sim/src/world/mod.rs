@@ -13,6 +13,8 @@ pub(crate) mod firewall;
 pub(crate) mod guest;
 pub(crate) mod ha;
 pub(crate) mod load;
+pub(crate) mod qmp;
+pub(crate) mod quorum;
 mod reading;
 pub(crate) mod references;
 pub(crate) mod retention;
@@ -161,6 +163,9 @@ pub(crate) struct World {
     pub(crate) durations: Durations,
     /// The firewall files.
     pub(crate) firewall: Firewall,
+    /// Whether the cluster's file system can be written. Nodes that go offline leave it as it is, as with an outside
+    /// vote (QDevice): recovery of the VMs of a lost node needs it.
+    pub(crate) quorate: bool,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What was asked and done.
@@ -213,12 +218,21 @@ impl World {
         })
     }
 
+    /// Why a cluster-wide lock is not to be had; none if it is.
+    pub(crate) fn cfs_refusal(&mut self, name: &str) -> Option<String> {
+        if self.quorate {
+            self.faults.cfs_lock(name)
+        } else {
+            Some(format!("cfs-lock '{name}' error: no quorum!"))
+        }
+    }
+
     /// Takes a cluster-wide lock for a moment.
     ///
     /// # Errors
-    /// PVE's refusal, after its ten seconds, while a fault holds the lock.
+    /// PVE's refusal, after its ten seconds, while a fault holds the lock or there is no quorum.
     pub(crate) fn cfs_lock(&mut self, name: &str) -> Result<(), Failure> {
-        match self.faults.cfs_lock(name) {
+        match self.cfs_refusal(name) {
             Some(text) => Err(Failure::timed_out(text, 10.0)),
             None => Ok(()),
         }
@@ -228,7 +242,7 @@ impl World {
     pub(crate) fn publish_all(&mut self, now: f64) {
         for vm in self.vms.values_mut() {
             if self.nodes.get(&vm.node).is_some_and(|node| node.online) {
-                vm.publish(now);
+                vm.publish(now, self.major);
             }
         }
     }

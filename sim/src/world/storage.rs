@@ -77,6 +77,11 @@ pub(crate) struct Volume {
     pub(crate) notes: Option<String>,
     /// Whether a backup may not be removed.
     pub(crate) protected: bool,
+    /// On a backup server: the fingerprint of the key that encrypted it.
+    pub(crate) encrypted: Option<String>,
+    /// On a backup server: what came of the last look at it, such as `ok` or `failed`; that of the nightly look, which
+    /// finds nothing wrong, if absent.
+    pub(crate) verification: Option<String>,
     /// On a storage that is not shared: the node which has it.
     pub(crate) node: Option<String>,
 }

@@ -75,6 +75,9 @@ pub(crate) fn vmid_of(id: &str) -> Option<u32> {
     id.split(['@', '-']).next()?.parse().ok()
 }
 
+/// The status of a task whose log has no line about its end: its process was killed, or left without one.
+pub(crate) const UNEXPECTED: &str = "unexpected status";
+
 /// How a task ended.
 #[derive(Debug, Clone)]
 pub(crate) struct End {
@@ -97,15 +100,6 @@ pub(crate) struct Task {
     pub(crate) end: Option<End>,
     /// Asks it to stop.
     pub(crate) cancel: CancellationToken,
-}
-
-impl Task {
-    /// Whether it is a failure (warnings are none).
-    pub(crate) fn failed(&self) -> bool {
-        self.end
-            .as_ref()
-            .is_some_and(|end| end.status != "OK" && !end.status.starts_with("WARNINGS: "))
-    }
 }
 
 /// The file in which a node lists its ended tasks; when it is full it becomes the old one, whose predecessor goes.
@@ -173,16 +167,16 @@ impl Tasks {
         }
     }
 
-    /// Ends a task.
+    /// Ends a task; its status becomes the last line of its log, if it is not [`UNEXPECTED`].
     pub(crate) fn end(&mut self, upid: &str, status: &str, now: i64) {
         if let Some(task) = self.list.get_mut(upid) {
             let status = status.trim_end().replace('\n', " ");
-            let line = match status.as_str() {
-                "OK" => "TASK OK".to_owned(),
-                other if other.starts_with("WARNINGS: ") => format!("TASK {other}"),
-                other => format!("TASK ERROR: {other}"),
-            };
-            task.log.push(line);
+            match status.as_str() {
+                UNEXPECTED => {}
+                "OK" => task.log.push("TASK OK".to_owned()),
+                other if other.starts_with("WARNINGS: ") => task.log.push(format!("TASK {other}")),
+                other => task.log.push(format!("TASK ERROR: {other}")),
+            }
             let index = self.indexes.entry(task.upid.node.clone()).or_default();
             if index.bytes > INDEX_SIZE {
                 *index = Index {
@@ -249,7 +243,15 @@ mod tests {
         tasks.end(&upid.text(), "a\nb\n", 2);
         let task = tasks.get(&upid.text()).unwrap();
         assert_eq!(task.log, ["TASK ERROR: a b"]);
-        assert!(task.failed());
+    }
+
+    #[test]
+    fn the_log_of_a_killed_task_has_no_last_line() {
+        let mut tasks = Tasks::default();
+        let (upid, _) = tasks.begin("pve1", "qmstart", "100", "root@pam", 1);
+        tasks.log(&upid.text(), "begun");
+        tasks.end(&upid.text(), UNEXPECTED, 2);
+        assert_eq!(tasks.get(&upid.text()).unwrap().log, ["begun"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sha1::{Digest as _, Sha1};
 use super::figures::{Published, Span};
 use super::guest::Guest;
 use super::load::Load;
+use super::qmp::QmpStatus;
 use crate::config::drive::Drive;
 use crate::config::{self, Section, cloudinit, keys};
 
@@ -23,6 +24,8 @@ pub(crate) struct Run {
     pub(crate) paused: bool,
     /// Whether QEMU was begun without the guest, as for the backup of a VM that is off.
     pub(crate) prelaunch: bool,
+    /// What QEMU says of itself, when that was set from outside.
+    pub(crate) said: Option<QmpStatus>,
 }
 
 /// The QEMU guest agent inside the guest.
@@ -137,7 +140,8 @@ impl Vm {
         self.config.get(key).map(String::as_str)
     }
 
-    fn number(&self, key: &str, default: u64) -> u64 {
+    /// A whole number in the configuration.
+    pub(crate) fn number(&self, key: &str, default: u64) -> u64 {
         self.get(key)
             .and_then(|text| text.parse().ok())
             .unwrap_or(default)
@@ -181,6 +185,11 @@ impl Vm {
             * MIB
     }
 
+    /// The memory that the balloon leaves at least, in bytes; none if it takes none.
+    pub(crate) fn least_memory(&self) -> Option<u64> {
+        Some(self.number("balloon", 0) * MIB).filter(|least| *least > 0)
+    }
+
     /// `running` or `stopped`.
     pub(crate) fn status(&self) -> &'static str {
         if self.run.is_some() { "running" } else { "stopped" }
@@ -190,6 +199,7 @@ impl Vm {
     pub(crate) fn qmp_status(&self) -> &'static str {
         match &self.run {
             None => "stopped",
+            Some(Run { said: Some(said), .. }) => said.text(),
             Some(Run { prelaunch: true, .. }) => "prelaunch",
             Some(Run { paused: true, .. }) => "paused",
             Some(_) => "running",
@@ -272,6 +282,7 @@ impl Vm {
             pid,
             paused: true,
             prelaunch: true,
+            said: None,
         });
     }
 
@@ -284,6 +295,7 @@ impl Vm {
     /// Halts or resumes the processors.
     pub(crate) fn set_paused(&mut self, paused: bool, now: f64) {
         let Some(run) = &mut self.run else { return };
+        run.said = None;
         if run.paused != paused {
             run.paused = paused;
             run.prelaunch = false;

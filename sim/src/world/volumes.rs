@@ -29,14 +29,15 @@ impl World {
     }
 
     /// Takes the lock on a storage for a moment, as whatever makes, frees or links volumes does; PVE's refusal while a
-    /// fault holds it. Nodes that share a storage lock it in the cluster; else it is a file on the node.
+    /// fault holds it or, where it is the cluster's, there is no quorum. Nodes that share a storage lock it in the cluster; else it is a file on the node.
     pub(crate) fn storage_lock(&mut self, id: &str) -> Result<(), String> {
-        let Some(text) = self.faults.cfs_lock(&format!("storage-{id}")) else {
-            return Ok(());
-        };
-        match self.storages.get(id) {
-            Some(storage) if !storage.shared => Err(storage.lock_text()),
-            _ => Err(text),
+        let name = format!("storage-{id}");
+        match self.storages.get(id).filter(|storage| !storage.shared) {
+            Some(storage) => self
+                .faults
+                .cfs_lock(&name)
+                .map_or(Ok(()), |_| Err(storage.lock_text())),
+            None => self.cfs_refusal(&name).map_or(Ok(()), Err),
         }
     }
 
@@ -85,6 +86,8 @@ impl World {
             vmid: Some(vmid),
             notes: None,
             protected: false,
+            encrypted: None,
+            verification: None,
             node: (!shared).then(|| node.to_owned()),
         };
         if let Some(storage) = self.storages.get_mut(id) {

@@ -192,8 +192,9 @@ async fn tokens_cannot_log_in() {
         .post("/access/ticket", &[("username", "root@pam"), ("password", "x")])
         .await;
     let reason =
-        "Permission check failed (URI '/access/ticket' not available with API token, need proper ticket.)";
+        "Permission check failed (URI '/access/ticket' not available with API token, need proper ticket.";
     assert_eq!((answer.status, answer.reason.as_str()), (403, reason));
+    assert_eq!(answer.json["message"], format!("{reason}\n)\n"));
 }
 
 #[tokio::test]
@@ -282,4 +283,54 @@ async fn an_address_that_others_reach_is_refused_at_the_start() {
     };
     let error = pve_sim::Simulator::start(options).await.unwrap_err();
     assert_eq!(error.to_string(), "`0.0.0.0:0` is not a loopback address");
+}
+
+#[tokio::test]
+async fn an_answer_is_old_at_once() {
+    let lab = Lab::new().await;
+    for path in ["/version", "/no/such"] {
+        let answer = lab.request(Method::GET, path).send().await.unwrap();
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert!(header("date").ends_with(" GMT"), "{}", header("date"));
+        assert_eq!(header("expires"), header("date"), "{path}");
+        assert_eq!(header("cache-control"), "max-age=0");
+    }
+}
+
+#[tokio::test]
+async fn old_errors_are_told_by_the_status_line_only_and_bodies_end_sooner() {
+    let lab = Lab::with(Options {
+        old_errors: true,
+        pve: Major::V8,
+        time_scale: 100.0,
+        ..Options::default()
+    })
+    .await;
+    let answer = lab.get("/nodes/pve1/qemu/555/config").await;
+    let reason = "Configuration file 'nodes/pve1/qemu-server/555.conf' does not exist";
+    assert_eq!(
+        (answer.status, answer.reason.as_str(), answer.text.as_str()),
+        (500, reason, r#"{"data":null}"#)
+    );
+    let path = "/nodes/pve1/qemu/100/snapshot";
+    let answer = lab.post(path, &[("snapname", "a")]).await;
+    assert_eq!(
+        (answer.status, answer.reason.as_str()),
+        (400, "Parameter verification failed.")
+    );
+    assert!(answer.json.get("message").is_none());
+    assert_eq!(
+        answer.error("snapname"),
+        "invalid format - invalid configuration ID 'a'\n"
+    );
+    let long = "a=".to_owned() + &"x".repeat(70 * 1024);
+    let body = || lab.request(Method::POST, path).body(long.clone());
+    assert_eq!(lab.send(body()).await.reason, "for data too large");
+    let lab = Lab::new().await;
+    let body = lab.request(Method::POST, path).body(long);
+    assert_ne!(
+        lab.send(body).await.reason,
+        "for data too large",
+        "new ones take 512 KiB"
+    );
 }

@@ -197,6 +197,7 @@ async fn a_vm_that_stops_or_moves_takes_its_consoles_along() {
         Action::SetNodeOnline {
             node: "pve1".to_owned(),
             online: false,
+            stale: false,
         },
         Action::SetApiDown { down: true },
     ] {

@@ -86,6 +86,7 @@ async fn a_pseudo_status_hits_only_its_node_and_as_often_as_it_says() {
         path: None,
         status: 596,
         reason: None,
+        moment: Moment::BeforeEffect,
         times,
     });
     assert_eq!(lab.get("/nodes/pve1/qemu").await.status, 200);
@@ -97,6 +98,38 @@ async fn a_pseudo_status_hits_only_its_node_and_as_often_as_it_says() {
         );
     }
     assert_eq!(lab.get("/nodes/pve2/qemu").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_596_after_the_effect_has_one_and_hides_no_refusal_of_the_first_node() {
+    let mut lab = Lab::new().await;
+    let start = "/nodes/pve1/qemu/102/status/start";
+    lab.control().inject(Fault::Status {
+        node: Some("pve1".to_owned()),
+        method: Some("POST".to_owned()),
+        path: None,
+        status: 596,
+        reason: None,
+        moment: Moment::AfterEffect,
+        times: Some(1),
+    });
+    lab.use_token(crate::lab::AUDITOR);
+    assert_eq!(
+        lab.post(start, &[]).await.status,
+        403,
+        "who may not is told by the node that was asked"
+    );
+    lab.use_token(PANEL);
+    let answer = lab.post(start, &[]).await;
+    assert_eq!(
+        (answer.status, answer.reason.as_str(), answer.text.as_str()),
+        (596, "Connection timed out", "")
+    );
+    lab.until("the VM runs all the same", |control| {
+        control.vm(102).is_some_and(|vm| vm.status == "running")
+    })
+    .await;
+    assert_eq!(lab.run(start, &[]).await, "VM 102 already running");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, log_has};
 
 const ALL: &str = "/cluster/ha/resources";
 
@@ -101,4 +101,22 @@ async fn the_panels_token_may_not_look() {
     );
     let refused = lab.post(ALL, &[("sid", "102")]).await;
     assert_eq!(refused.reason, "Permission check failed (/, Sys.Console)");
+}
+
+#[tokio::test]
+async fn a_vm_that_shall_run_is_not_backed_up_in_mode_stop() {
+    let lab = lab().await;
+    let vzdump = "/nodes/pve1/vzdump";
+    let form = [("vmid", "102"), ("storage", "local"), ("mode", "stop")];
+    for (state, exit) in [("stopped", "OK"), ("started", "job errors")] {
+        lab.delete(&format!("{ALL}/vm:102")).await;
+        lab.post(ALL, &[("sid", "102"), ("state", state)]).await.data();
+        let upid = lab.post(vzdump, &form).await.data();
+        assert_eq!(lab.exit_of(&upid).await, exit, "{state}");
+        let refusal = "ERROR: Backup of VM 102 failed - Cannot execute a backup with stop mode on a HA managed and \
+            enabled Service. Use snapshot mode or disable the Service.";
+        assert_eq!(log_has(&lab.log_of(&upid).await, refusal), state == "started");
+    }
+    let form = [("vmid", "102"), ("storage", "local"), ("mode", "snapshot")];
+    assert_eq!(lab.run(vzdump, &form).await, "OK");
 }

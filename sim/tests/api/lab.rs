@@ -253,6 +253,12 @@ impl Lab {
             .data()
     }
 
+    /// A VM as the list of resources has it.
+    pub(crate) async fn resource(&self, vmid: u32) -> Value {
+        let list = self.list("/cluster/resources?type=vm").await;
+        list.into_iter().find(|entry| entry["vmid"] == vmid).unwrap()
+    }
+
     /// The snapshots of a VM by name.
     pub(crate) async fn snapshots(&self, node: &str, vmid: u32) -> HashMap<String, Value> {
         let list = self
@@ -278,6 +284,13 @@ impl Lab {
         let text = |line: &Value| line["t"].as_str().unwrap().to_owned();
         lines.as_array().unwrap().iter().map(text).collect()
     }
+}
+
+/// A whole number in an answer.
+#[track_caller]
+pub(crate) fn number(answer: &Value, key: &str) -> u64 {
+    let number = answer[key].as_u64();
+    number.unwrap_or_else(|| panic!("no `{key}` in {answer}"))
 }
 
 /// Whether a task's log has a line with this text in it.

@@ -1,7 +1,7 @@
 //! Proves VMs that move: migrations, nodes that go away, high availability.
 
 use crate::lab::Lab;
-use pve_sim::{Action, Effect, Fault, Options, Wanted};
+use pve_sim::{Action, Effect, Fault, Moment, Options, Wanted};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "/nodes/pve1/qemu/100/config";
@@ -102,6 +102,7 @@ async fn requests_for_a_lost_node_are_answered_without_a_body() {
         path: None,
         status: 596,
         reason: None,
+        moment: Moment::BeforeEffect,
         times: None,
     });
     let answer = lab.get("/nodes/pve2/qemu/104/config").await;

@@ -150,3 +150,11 @@ async fn what_has_no_figures_is_refused_as_a_missing_file() {
         storage.reason
     );
 }
+
+#[tokio::test]
+async fn nodes_are_listed_with_the_fingerprint_of_their_certificate() {
+    let lab = lab_of(Major::V9).await;
+    for node in lab.list("/nodes").await {
+        assert_eq!(node["ssl_fingerprint"], lab.handle.fingerprint());
+    }
+}

@@ -255,3 +255,16 @@ async fn members_are_added_only_by_who_may_give_rights_on_them() {
     lab.use_token(AUDITOR);
     assert_eq!(lab.put("/pools/customers", &[("comment", "x")]).await.status, 403);
 }
+
+#[tokio::test]
+async fn a_pool_is_named_only_to_who_may_look_at_it() {
+    let mut lab = lab().await;
+    call_as(&mut lab, "tenant@pve", "/vms", "PVEVMUser").await;
+    let vms = lab.list("/cluster/resources?type=vm").await;
+    let of = |vms: &[Value]| vms.iter().find(|vm| vm["vmid"] == 101).unwrap().clone();
+    assert_eq!(of(&vms)["name"], "db1");
+    assert!(of(&vms).get("pool").is_none(), "{}", of(&vms));
+    lab.root().await;
+    let vms = lab.list("/cluster/resources?type=vm").await;
+    assert_eq!(of(&vms)["pool"], "customers");
+}

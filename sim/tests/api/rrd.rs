@@ -150,6 +150,7 @@ async fn any_node_answers_for_a_vm_of_one_that_is_away() {
         .act(Action::SetNodeOnline {
             node: "pve1".into(),
             online: true,
+            stale: false,
         })
         .unwrap();
 }

@@ -1,6 +1,6 @@
 //! Proves storages: what is listed to whom, single volumes, removal, retention, media.
 
-use pve_sim::{Effect, Fault};
+use pve_sim::{Effect, Fault, Options, Scenario};
 use serde_json::{Value, json};
 
 use crate::lab::{AUDITOR, Lab, of_storage};
@@ -326,4 +326,20 @@ async fn the_defaults_of_backups_name_the_retention_of_the_storage() {
     let text = text.as_str().unwrap();
     assert!(text.contains("\ncores: 1\n") && text.contains("#qmdump#map:scsi0:drive-scsi0:local-lvm:raw:"));
     assert!(!text.contains("parent:"));
+}
+
+#[tokio::test]
+async fn a_backup_server_says_what_it_encrypted_and_what_it_found() {
+    let demo = Scenario::DEMO.replace(
+        "name = \"backup/vm/100/",
+        "encrypted = \"AA:BB\"\nverification = \"failed\"\nname = \"backup/vm/100/",
+    );
+    let lab = Lab::with(Options {
+        scenario: Scenario::from_toml(&demo).unwrap(),
+        ..Options::default()
+    })
+    .await;
+    let backup = lab.list("/nodes/pve1/storage/backups/content").await.remove(0);
+    assert_eq!(backup["encrypted"], "AA:BB");
+    assert_eq!(backup["verification"]["state"], "failed");
 }

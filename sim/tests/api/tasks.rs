@@ -104,6 +104,21 @@ async fn lists_are_filtered_by_source_type_vm_and_outcome() {
     assert_eq!(count("typefilter=qmstart&errors=1").await, 1);
     assert_eq!(count("statusfilter=ok").await, 1);
     assert_eq!(count("limit=1").await, 1);
+    let none = lab.get("/nodes/pve1/tasks?limit=0").await;
+    assert_eq!(none.json["total"], 2);
+    assert_eq!(none.data(), Value::Array(vec![]));
+    assert_eq!(
+        count("userfilter=PORTICO@").await,
+        2,
+        "it is a part of the user, in any case"
+    );
+    assert_eq!(count("userfilter=panel").await, 0, "not of the token");
+    assert_eq!(
+        count("statusfilter=ok&errors=1").await,
+        1,
+        "of two filters of the outcome one counts"
+    );
+    assert_eq!(count("source=all&statusfilter=unknown").await, 1, "one that runs");
     let active = lab.get("/nodes/pve1/tasks?source=active").await.data();
     assert_eq!(
         (&active[0]["upid"], &active[0]["status"]),
@@ -158,4 +173,82 @@ async fn logs_are_paged_and_end_with_the_outcome() {
     assert_eq!(lines[2]["t"], "TASK OK");
     let page = lab.get(&format!("{path}?start=1&limit=1")).await.data();
     assert_eq!((page.as_array().unwrap().len(), &page[0]["n"]), (1, &2.into()));
+}
+
+#[tokio::test]
+async fn warnings_stay_when_only_errors_are_wanted() {
+    let lab = Lab::new().await;
+    lab.control().inject(Fault::WarnTasks {
+        task: "qmstart".into(),
+        vmid: None,
+        text: "careful".into(),
+        times: 1,
+    });
+    assert_eq!(lab.run(START, &[]).await, "WARNINGS: 1");
+    let list = lab.list("/nodes/pve1/tasks?errors=1").await;
+    assert_eq!((list.len(), &list[0]["status"]), (1, &"WARNINGS: 1".into()));
+}
+
+#[tokio::test]
+async fn a_killed_task_leaves_its_lock_and_no_last_line() {
+    let lab = Lab::new().await;
+    lab.control().inject(Fault::KillTasks {
+        task: "qmsnapshot".into(),
+        vmid: Some(101),
+        times: 1,
+    });
+    let path = "/nodes/pve1/qemu/101/snapshot";
+    let upid = lab.post(path, &[("snapname", "half")]).await.data();
+    assert_eq!(lab.exit_of(&upid).await, "unexpected status");
+    let log = lab.log_of(&upid).await;
+    assert!(log.iter().all(|line| !line.starts_with("TASK")), "{log:?}");
+    assert_eq!(
+        lab.control().vm(101).unwrap().lock.as_deref(),
+        Some("snapshot"),
+        "nobody was left to remove it"
+    );
+    let snapshots = lab.snapshots("pve1", 101).await;
+    assert_eq!(snapshots["half"]["snapstate"], "prepare");
+    let list = lab.list("/nodes/pve1/tasks?statusfilter=unknown").await;
+    assert_eq!(list[0]["upid"], upid);
+    // The configuration file is free again, as it is when a process ends.
+    let exit = lab.run(path, &[("snapname", "next")]).await;
+    assert_eq!(exit, "VM is locked (snapshot)");
+}
+
+#[tokio::test]
+async fn the_log_of_a_forgotten_task_is_a_file_that_is_not_there() {
+    let lab = Lab::new().await;
+    let upid = "UPID:pve1:00000001:00000001:68000000:qmstart:100:portico@pve!panel:";
+    let answer = lab.get(&format!("/nodes/pve1/tasks/{upid}/log")).await;
+    assert_eq!(answer.json["total"], 1);
+    let line = "unable to open file - No such file or directory";
+    assert_eq!(answer.data(), serde_json::json!([{ "n": 1, "t": line }]));
+}
+
+#[tokio::test]
+async fn a_task_that_minds_no_signal_is_killed_for_it_after_a_while() {
+    let lab = Lab::with(Options {
+        // Five seconds are a quarter of one.
+        time_scale: 20.0,
+        ..Options::default()
+    })
+    .await;
+    lab.control().inject(Fault::DeafTasks {
+        task: "qmsnapshot".into(),
+        vmid: None,
+        times: 1,
+    });
+    let path = "/nodes/pve1/qemu/101/snapshot";
+    let upid = lab.post(path, &[("snapname", "half")]).await.data();
+    lab.until("it holds the VM", |control| {
+        control.vm(101).unwrap().lock.is_some()
+    })
+    .await;
+    let task = format!("/nodes/pve1/tasks/{}", upid.as_str().unwrap());
+    let began = std::time::Instant::now();
+    assert_eq!(lab.delete(&task).await.status, 200);
+    assert_eq!(lab.exit_of(&upid).await, "unexpected status");
+    assert!(began.elapsed().as_millis() >= 250, "{:?}", began.elapsed());
+    assert_eq!(lab.control().vm(101).unwrap().lock.as_deref(), Some("snapshot"));
 }

@@ -117,7 +117,11 @@ async fn an_image_with_a_wrong_name_size_or_format_is_refused() {
     let (_, _, errors) = try_one("local", "a.raw", &[("size", "1T")]).await;
     assert_eq!(errors["size"], "value does not match the regex pattern");
     let (_, _, errors) = try_one("local", "a.raw", &[("format", "raw")]).await;
-    assert_eq!(errors["size"], "property is missing and it is not optional");
+    let both = r"property is missing and it is not optional\nmissing property required by 'format'";
+    assert_eq!(
+        errors["size"], both,
+        "joined by a backslash and an n, as PVE does"
+    );
     lab.control().inject(Fault::StorageFull {
         storage: "local".into(),
     });
@@ -329,6 +333,7 @@ async fn an_upload_for_another_node_goes_there_if_that_node_can_be_reached() {
     lab.act(Action::SetNodeOnline {
         node: "pve2".into(),
         online: false,
+        stale: false,
     });
     let away = to("pve2").await;
     assert!(

@@ -113,6 +113,21 @@ async fn shows(lab: &Lab, promise: &str, words: &[&str], before: Before) {
                 .effect_count(Effect::TaskStarted, 100, Some("qmsnapshot"));
             assert_eq!(begun, 0, "nothing happened");
         }
+        ["node", node, "off", "--stale"] => {
+            assert_eq!(status(lab, &format!("/nodes/{node}/status")).await, 595);
+            let vms = lab.get("/cluster/resources?type=vm").await.data();
+            let mut vms = vms.as_array().unwrap().iter();
+            let vm = vms.find(|vm| vm["node"] == *node).unwrap();
+            assert!(vm["status"] != "unknown" && vm["name"].is_string(), "{vm}");
+        }
+        ["status", wanted, "after", ..] => {
+            let lost = lab.send(snapshot("lost")).await;
+            assert_eq!(lost.status.to_string(), **wanted);
+            let begun = lab
+                .control()
+                .effect_count(Effect::TaskStarted, 100, Some("qmsnapshot"));
+            assert_eq!(begun, 1, "the effect is there");
+        }
         ["node", node, "off"] => {
             assert_eq!(status(lab, &format!("/nodes/{node}/status")).await, 595);
         }
@@ -164,6 +179,21 @@ async fn shows_in_cluster(lab: &Lab, promise: &str, words: &[&str], before: Befo
                 .run("/nodes/pve1/qemu/100/snapshot", &[("snapname", "full")])
                 .await;
             assert_eq!(exit, "no space left on device");
+        }
+        ["kill-task", "qmsnapshot", ..] => {
+            let exit = lab
+                .run("/nodes/pve1/qemu/100/snapshot", &[("snapname", "half")])
+                .await;
+            assert_eq!(exit, "unexpected status");
+            assert_eq!(lab.control().vm(100).unwrap().lock.as_deref(), Some("snapshot"));
+        }
+        ["quorum", switch] => {
+            let start = lab.post("/nodes/pve1/qemu/102/status/start", &[]).await;
+            assert_eq!(start.status, if *switch == "on" { 200 } else { 500 });
+        }
+        ["qmp-status", "100", wanted] => {
+            let told = lab.get("/nodes/pve1/qemu/100/status/current").await.data();
+            assert_eq!(told["qmpstatus"], **wanted);
         }
         ["stick-task", "qmstart"] => {
             let start = lab.post("/nodes/pve1/qemu/102/status/start", &[]).await.data();

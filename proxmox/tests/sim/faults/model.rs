@@ -62,7 +62,9 @@ pub(super) fn model(wrong: Wrong, call: Call) -> Vec<End> {
         // The endpoint passed nothing on, so that the other one may be asked.
         Wrong::Status(595, 1) => vec![End::Ok],
         // The agent is not asked again after an answer.
-        Wrong::Status(code, times) if write || times > 1 || call == Call::Ping => {
+        Wrong::Status(code, times) | Wrong::LateStatus(code, times)
+            if write || times > 1 || call == Call::Ping =>
+        {
             vec![End::Unreachable(code)]
         }
         Wrong::FlockHeld if takes_flock || call == Call::Restore => vec![End::LockTimeout],

@@ -16,6 +16,8 @@ pub(super) enum Wrong {
     CutBefore(u32),
     CutAfter(u32),
     Status(u16, u32),
+    /// After what was asked for was done.
+    LateStatus(u16, u32),
     FlockHeld,
     Locked,
     TokenRevoked,
@@ -49,7 +51,7 @@ impl Wrong {
     }
 }
 
-pub(super) const WRONGS: [Wrong; 35] = [
+pub(super) const WRONGS: [Wrong; 38] = [
     Wrong::Nothing,
     Wrong::Slow,
     Wrong::TooSlow,
@@ -65,6 +67,9 @@ pub(super) const WRONGS: [Wrong; 35] = [
     Wrong::Status(597, 9),
     Wrong::Status(599, 1),
     Wrong::Status(599, 9),
+    Wrong::LateStatus(596, 1),
+    Wrong::LateStatus(596, 9),
+    Wrong::LateStatus(599, 1),
     Wrong::FlockHeld,
     Wrong::Locked,
     Wrong::TokenRevoked,
@@ -108,12 +113,13 @@ impl Field {
             milliseconds,
             path: path.clone(),
         };
-        let status = |status, times| Fault::Status {
+        let status = |status, moment, times| Fault::Status {
             node: None,
             method: method.clone(),
             path: path.clone(),
             status,
             reason: None,
+            moment,
             times: Some(times),
         };
         let task = call.task().unwrap_or("none").to_owned();
@@ -124,8 +130,13 @@ impl Field {
             Wrong::ListCut => self.control.inject(cut(Moment::BeforeEffect, 9)),
             Wrong::CutBefore(times) => self.control.inject(cut(Moment::BeforeEffect, times)),
             Wrong::CutAfter(times) => self.control.inject(cut(Moment::AfterEffect, times)),
-            Wrong::Status(code, times) => self.control.inject(status(code, times)),
-            Wrong::ListStatus(code) => self.control.inject(status(code, 9)),
+            Wrong::Status(code, times) => {
+                self.control.inject(status(code, Moment::BeforeEffect, times));
+            }
+            Wrong::LateStatus(code, times) => {
+                self.control.inject(status(code, Moment::AfterEffect, times));
+            }
+            Wrong::ListStatus(code) => self.control.inject(status(code, Moment::BeforeEffect, 9)),
             Wrong::FlockHeld => self.act(Action::HoldFlock { vmid, held: true }),
             Wrong::Locked => self.control.set_lock(vmid, Some("backup")).unwrap(),
             Wrong::TokenRevoked => self.act(Action::SetTokenRevoked {

@@ -47,16 +47,28 @@ fn tagged(tag: &str, name: &str, fields: Value) -> Value {
     Value::Object(out)
 }
 
+impl Moment {
+    /// As the control API has it.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Before => "before-effect",
+            Self::After => "after-effect",
+        }
+    }
+}
+
 impl Command {
     /// The calls, in their order; the last one's answer is shown.
     pub(super) fn requests(&self) -> Vec<Request> {
         let point = match self {
-            Self::FailTask { tasks, .. } | Self::StickTask { tasks } | Self::WarnTask { tasks, .. } => {
-                tasks.at.map(|percent| {
-                    let fields = json!({ "task": tasks.task, "percent": percent });
-                    Request::fault("strike-tasks-at", fields)
-                })
-            }
+            Self::FailTask { tasks, .. }
+            | Self::StickTask { tasks }
+            | Self::KillTask { tasks }
+            | Self::DeafTask { tasks }
+            | Self::WarnTask { tasks, .. } => tasks.at.map(|percent| {
+                let fields = json!({ "task": tasks.task, "percent": percent });
+                Request::fault("strike-tasks-at", fields)
+            }),
             _ => None,
         };
         point.into_iter().chain([self.request()]).collect()
@@ -69,6 +81,8 @@ impl Command {
             | Self::Status { .. }
             | Self::FailTask { .. }
             | Self::StickTask { .. }
+            | Self::KillTask { .. }
+            | Self::DeafTask { .. }
             | Self::WarnTask { .. }
             | Self::SlowStorage { .. }
             | Self::FullStorage { .. }
@@ -110,10 +124,7 @@ impl Command {
                 vmid,
                 times,
             } => {
-                let moment = match moment {
-                    Moment::Before => "before-effect",
-                    Moment::After => "after-effect",
-                };
+                let moment = moment.text();
                 let Which { method, path } = which;
                 let fields =
                     json!({ "moment": moment, "method": method, "path": path, "vmid": vmid, "times": times });
@@ -121,16 +132,22 @@ impl Command {
             }
             Self::Status {
                 status,
+                moment,
                 which: Which { method, path },
                 node,
                 reason,
                 times,
             } => Request::fault(
                 "status",
-                json!({ "status": status, "method": method, "path": path, "node": node, "reason": reason, "times": times }),
+                json!({
+                    "status": status, "moment": moment.text(), "method": method, "path": path, "node": node,
+                    "reason": reason, "times": times,
+                }),
             ),
             Self::FailTask { tasks, text } => of_tasks("fail-tasks", tasks, Some(text)),
             Self::StickTask { tasks } => of_tasks("stick-tasks", tasks, None),
+            Self::KillTask { tasks } => of_tasks("kill-tasks", tasks, None),
+            Self::DeafTask { tasks } => of_tasks("deaf-tasks", tasks, None),
             Self::WarnTask { tasks, text } => of_tasks("warn-tasks", tasks, Some(text)),
             Self::SlowStorage { storage, factor } => {
                 Request::fault("slow-storage", json!({ "storage": storage, "factor": factor }))
@@ -158,8 +175,13 @@ impl Command {
             Self::HoldFlock { vmid, switch } => {
                 act("hold-flock", json!({ "vmid": vmid, "held": switch.on() }))
             }
-            Self::Node { node, switch } => {
-                act("set-node-online", json!({ "node": node, "online": switch.on() }))
+            Self::Node { node, switch, stale } => act(
+                "set-node-online",
+                json!({ "node": node, "online": switch.on(), "stale": stale }),
+            ),
+            Self::Quorum { switch } => act("set-quorum", json!({ "quorate": switch.on() })),
+            Self::QmpStatus { vmid, status } => {
+                act("set-qmp-status", json!({ "vmid": vmid, "status": status }))
             }
             Self::Api { switch } => act("set-api-down", json!({ "down": !switch.on() })),
             Self::RevokeToken { token } => {
@@ -219,7 +241,10 @@ mod tests {
             "cut before",
             "status 596 --node pve1 --times 3",
             "fail-task qmstart --at 80 --text no",
+            "status 596 after --method POST",
             "stick-task vzdump --vmid 100",
+            "kill-task qmsnapshot --vmid 100 --at 20",
+            "deaf-task qmstart",
             "warn-task vzdump --text careful",
             "slow-storage local-lvm 10",
             "full-storage local-lvm",
@@ -236,6 +261,10 @@ mod tests {
             "hold-flock 100",
             "hold-flock 100 off",
             "node pve1 off",
+            "node pve1 off --stale",
+            "quorum off",
+            "qmp-status 100 io-error",
+            "qmp-status 100",
             "api off",
             "revoke-token a@pve!b",
             "restore-token a@pve!b",

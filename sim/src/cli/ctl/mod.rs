@@ -128,10 +128,13 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         times: u32,
     },
-    /// Fault: requests are answered with a status such as 595, 596 or 599, and nothing happens
+    /// Fault: requests are answered with a status such as 595, 596 or 599
     Status {
         /// The status
         status: u16,
+        /// Before or after the effect
+        #[arg(default_value = "before")]
+        moment: Moment,
         #[command(flatten)]
         which: Which,
         /// Only requests for this node
@@ -154,6 +157,16 @@ enum Command {
     },
     /// Fault: tasks hang on the way until they are stopped or released
     StickTask {
+        #[command(flatten)]
+        tasks: Tasks,
+    },
+    /// Fault: tasks are killed on the way and leave their locks behind
+    KillTask {
+        #[command(flatten)]
+        tasks: Tasks,
+    },
+    /// Fault: tasks hang on the way and must be killed to stop, which leaves their locks behind
+    DeafTask {
         #[command(flatten)]
         tasks: Tasks,
     },
@@ -225,6 +238,21 @@ enum Command {
         node: String,
         /// On or off the network
         switch: Switch,
+        /// Show its VMs with their last figures for five minutes, as PVE does, not as unknown at once
+        #[arg(long)]
+        stale: bool,
+    },
+    /// Gives the cluster its quorum, or takes it away: nothing can be written without
+    Quorum {
+        /// There or not
+        switch: Switch,
+    },
+    /// What QEMU says of a VM that runs, such as io-error; what is true if left out
+    QmpStatus {
+        /// The VM
+        vmid: u32,
+        /// internal-error, io-error, suspended, shutdown, guest-panicked, …
+        status: Option<String>,
     },
     /// Drops every connection to the API, or takes them again
     Api {

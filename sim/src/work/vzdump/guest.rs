@@ -7,6 +7,7 @@ use super::{Job, Mode, progress};
 use crate::calendar::Moment;
 use crate::work::{Broken, Outcome, Worker};
 use crate::world::backup::{Archive, candidates};
+use crate::world::ha::{Managed, Wanted};
 
 /// Backs up one VM and logs what came of it; an error has been logged already.
 pub(super) async fn back_up(worker: &Worker, job: &Job, vmid: u32) -> Outcome {
@@ -34,6 +35,15 @@ async fn attempt(worker: &Worker, job: &Job, vmid: u32, cleanup: &mut Cleanup) -
     if !worker.world().vms.contains_key(&vmid) {
         return Err(format!("unable to find VM '{vmid}'").into());
     }
+    // Whatever the VM does just now: high availability would start it again in the middle.
+    let enabled = |managed: &Managed| managed.wanted == Wanted::Started;
+    if job.mode == Mode::Stop && worker.world().ha.get(&vmid).is_some_and(enabled) {
+        return Err(
+            "Cannot execute a backup with stop mode on a HA managed and enabled Service. \
+            Use snapshot mode or disable the Service."
+                .into(),
+        );
+    }
     let to = {
         let world = worker.world();
         within_limits(&world, worker, job, vmid)?;
@@ -52,8 +62,9 @@ async fn attempt(worker: &Worker, job: &Job, vmid: u32, cleanup: &mut Cleanup) -
     {
         let _guard = worker.flock(vmid).await?;
         let mut world = worker.world();
+        world.vm(worker.node(), vmid)?.check_lock()?;
+        world.config_writable(worker.node(), vmid)?;
         let vm = world.vm_mut(worker.node(), vmid)?;
-        vm.check_lock()?;
         vm.config.insert("lock".to_owned(), "backup".to_owned());
         cleanup.locked = true;
     }

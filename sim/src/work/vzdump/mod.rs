@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::{Broken, Outcome, Worker};
 use crate::world::retention::Keep;
+use crate::world::task::UNEXPECTED;
 
 pub(crate) use self::target::protectable;
 
@@ -200,7 +201,7 @@ async fn lock(worker: &Worker, job: &Job) -> Result<tokio::sync::OwnedMutexGuard
         return Ok(guard);
     }
     // PVE's worker leaves by `exit(-1)` here, so that its log has no last line and its end no text.
-    let given_up = || Broken("unexpected status".to_owned());
+    let given_up = || Broken(UNEXPECTED.to_owned());
     if job.lock_wait == 0 {
         worker.log(&format!("ERROR: can't acquire lock '{LOCK}' (wait = 0)"));
         return Err(given_up());

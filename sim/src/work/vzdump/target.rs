@@ -135,6 +135,8 @@ pub(super) fn keep(worker: &Worker, job: &Job, vmid: u32, to: &Target, archive: 
         vmid: Some(vmid),
         notes,
         protected: job.protected,
+        encrypted: None,
+        verification: None,
         node: node.clone(),
     });
     world.archives.insert(node.as_deref(), &to.volid, archive);

@@ -78,6 +78,16 @@ def a_node_that_is_off_gives_595_and_its_vms_are_unknown(lab):
 
 
 @step
+def a_cluster_without_quorum_is_read_only(lab):
+    lab.act("set-quorum", quorate=False)
+    refused(500, "cluster not ready - no quorum?", lab.vm(102).status.start.post)
+    refused(500, "Permission denied", lambda: lab.vm(102).config.put(description="late"))
+    same(one(lab.connect(**AUDITOR).cluster.status.get(), type="cluster")["quorate"], 0)
+    same(lab.vm(102).config.get().get("description"), None)
+    lab.act("set-quorum", quorate=True)
+
+
+@step
 def a_vm_that_moved_is_gone_from_its_node_and_listed_on_the_other(lab):
     lab.act("move-vm", vmid=101, node="pve2")
     refused(500, "'nodes/pve1/qemu-server/101.conf' does not exist", lab.vm(101).status.current.get)

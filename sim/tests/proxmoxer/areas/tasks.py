@@ -58,6 +58,14 @@ def a_stuck_task_runs_until_it_is_stopped(lab):
 
 
 @step
+def a_killed_task_leaves_its_lock(lab):
+    lab.fault("kill-tasks", task="qmsnapshot", vmid=106)
+    upid = lab.vm(106, "pve2").snapshot.post(snapname="half")
+    same(lab.end(upid), "unexpected status")
+    same(lab.vm(106, "pve2").status.current.get()["lock"], "snapshot")
+
+
+@step
 def others_tasks_are_not_shown(lab):
     upid = REFERENCE["upid"]
     refused(403, "Permission check failed", lab.connect(**BARE).nodes("pve1").tasks(upid).status.get)

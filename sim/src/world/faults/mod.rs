@@ -1,162 +1,9 @@
-//! Faults that are injected by the control API.
+//! Faults that are injected by the control API: [`Fault`] says which there are, [`Faults`] which are in force and whom
+//! they hit.
 
-use serde::{Deserialize, Serialize};
+mod fault;
 
-/// Where a connection is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Moment {
-    /// Before the request is looked at: nothing happens in the cluster.
-    BeforeEffect,
-    /// After it was carried out: the client does not learn of it.
-    AfterEffect,
-}
-
-/// Something that goes wrong. `times` counts down with each use; a fault that is used up is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Fault {
-    /// Every matching request waits that long (real time) before it is looked at, until the fault is cleared.
-    Latency {
-        /// How long, in milliseconds of real time.
-        milliseconds: u64,
-        /// Only this path template; all requests if absent.
-        #[serde(default)]
-        path: Option<String>,
-    },
-    /// The connection of a matching request is closed without an answer.
-    Cut {
-        /// Only this method.
-        #[serde(default)]
-        method: Option<String>,
-        /// Only this path template.
-        #[serde(default)]
-        path: Option<String>,
-        /// Only requests for this VM.
-        #[serde(default)]
-        vmid: Option<u32>,
-        /// Before or after the effect.
-        moment: Moment,
-        /// How many requests are hit.
-        #[serde(default = "one")]
-        times: u32,
-    },
-    /// Matching requests are answered with this status, reason and an empty body, as pveproxy passes 595, 596…
-    /// through; nothing happens in the cluster.
-    Status {
-        /// Only requests that are forwarded to this node; all if absent.
-        #[serde(default)]
-        node: Option<String>,
-        /// Only this method.
-        #[serde(default)]
-        method: Option<String>,
-        /// Only this path template.
-        #[serde(default)]
-        path: Option<String>,
-        /// The status, such as 595.
-        status: u16,
-        /// The reason phrase; PVE's usual one for the status if absent.
-        #[serde(default)]
-        reason: Option<String>,
-        /// How many requests are hit; all until cleared if absent.
-        #[serde(default)]
-        times: Option<u32>,
-    },
-    /// A cluster-wide lock is not to be had: who wants it waits ten seconds (scaled) and gets
-    /// `cfs-lock 'NAME' error: …`. The lock on a storage that nodes do not share is a file on the node, and the text
-    /// names that.
-    HoldCfsLock {
-        /// The lock, such as `firewall-vm-100` or `storage-local`.
-        lock: String,
-        /// The error's text; PVE's usual one for a lock that others hold if absent.
-        #[serde(default)]
-        text: Option<String>,
-        /// How many callers are hit; all until cleared if absent.
-        #[serde(default)]
-        times: Option<u32>,
-    },
-    /// Tasks of a type fail halfway with a text, cleaning up as PVE does.
-    FailTasks {
-        /// The type, such as `qmsnapshot`.
-        task: String,
-        /// Only tasks of this VM.
-        #[serde(default)]
-        vmid: Option<u32>,
-        /// The exit status.
-        text: String,
-        /// How many tasks are hit.
-        #[serde(default = "one")]
-        times: u32,
-    },
-    /// The other faults of a type of tasks strike at that percent of their work, not halfway, until cleared. Where a
-    /// task works in several stretches, the first one counts.
-    StrikeTasksAt {
-        /// The type.
-        task: String,
-        /// 0 to 100; more counts as 100.
-        percent: u8,
-    },
-    /// Tasks of a type hang halfway until they are stopped or released.
-    StickTasks {
-        /// The type.
-        task: String,
-        /// Only tasks of this VM.
-        #[serde(default)]
-        vmid: Option<u32>,
-        /// How many tasks are hit.
-        #[serde(default = "one")]
-        times: u32,
-    },
-    /// Tasks of a type warn halfway and go on; those that end well end with `WARNINGS: 1`, which is success.
-    WarnTasks {
-        /// The type.
-        task: String,
-        /// Only tasks of this VM.
-        #[serde(default)]
-        vmid: Option<u32>,
-        /// The warning.
-        text: String,
-        /// How many tasks are hit.
-        #[serde(default = "one")]
-        times: u32,
-    },
-    /// A running VM does not take a change of a device: the change waits, the call fails with that key's
-    /// `hotplug problem - …`, and the other keys of the same call are saved.
-    FailHotplug {
-        /// The VM.
-        vmid: u32,
-        /// The key, such as `net0`.
-        key: String,
-        /// What QEMU says.
-        text: String,
-        /// How many changes are hit.
-        #[serde(default = "one")]
-        times: u32,
-    },
-    /// A storage has no free space: what would write to it fails, until the fault is cleared.
-    StorageFull {
-        /// Its name.
-        storage: String,
-    },
-    /// A storage cannot be reached: it is listed as not active, whatever needs it fails, until the fault is
-    /// cleared.
-    StorageOffline {
-        /// Its name.
-        storage: String,
-    },
-    /// Work on a storage (backup, restore, removal, moves of disks and VMs) takes that many times as long, until the fault is cleared.
-    SlowStorage {
-        /// Its name.
-        storage: String,
-        /// How many times as long, at least 1.
-        factor: u32,
-    },
-}
-
-fn one() -> u32 {
-    1
-}
+pub use self::fault::{Fault, Moment};
 
 /// What befalls a task halfway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +12,10 @@ pub(crate) enum Mishap {
     Fail(String),
     /// It hangs.
     Stick,
+    /// It is killed.
+    Kill,
+    /// It hangs, does not hear that it is asked to stop, and is killed a while after that.
+    Deaf,
     /// It logs this warning.
     Warn(String),
 }
@@ -265,8 +116,8 @@ impl Faults {
         hit
     }
 
-    /// The status that this request is answered with; uses the fault up.
-    pub(crate) fn status(&mut self, target: Target<'_>) -> Option<(u16, String)> {
+    /// The status that this request is answered with at that moment; uses the fault up.
+    pub(crate) fn status(&mut self, target: Target<'_>, now: Moment) -> Option<(u16, String)> {
         let hit = self.list.iter_mut().find_map(|fault| match fault {
             Fault::Status {
                 node,
@@ -274,8 +125,10 @@ impl Faults {
                 path,
                 status,
                 reason,
+                moment,
                 times,
-            } if *times != Some(0)
+            } if *moment == now
+                && *times != Some(0)
                 && fits(method.as_ref(), target.method)
                 && fits(path.as_ref(), target.template)
                 && node.as_ref().is_none_or(|n| target.node == Some(n)) =>
@@ -342,7 +195,7 @@ impl Faults {
 
     /// What befalls a new task; uses the fault up.
     pub(crate) fn mishap(&mut self, kind: &str, id: &str) -> Option<Mishap> {
-        let own = super::task::vmid_of(id);
+        let own = crate::world::task::vmid_of(id);
         let of = |vmid: &Option<u32>| vmid.is_none_or(|vmid| own == Some(vmid));
         let hit = self.list.iter_mut().find_map(|fault| match fault {
             Fault::FailTasks {
@@ -357,6 +210,14 @@ impl Faults {
             Fault::StickTasks { task, vmid, times } if task == kind && of(vmid) && *times > 0 => {
                 *times -= 1;
                 Some(Mishap::Stick)
+            }
+            Fault::KillTasks { task, vmid, times } if task == kind && of(vmid) && *times > 0 => {
+                *times -= 1;
+                Some(Mishap::Kill)
+            }
+            Fault::DeafTasks { task, vmid, times } if task == kind && of(vmid) && *times > 0 => {
+                *times -= 1;
+                Some(Mishap::Deaf)
             }
             Fault::WarnTasks {
                 task,
@@ -374,6 +235,8 @@ impl Faults {
                 fault,
                 Fault::FailTasks { times: 0, .. }
                     | Fault::StickTasks { times: 0, .. }
+                    | Fault::KillTasks { times: 0, .. }
+                    | Fault::DeafTasks { times: 0, .. }
                     | Fault::WarnTasks { times: 0, .. }
             )
         });
@@ -438,21 +301,21 @@ mod tests {
             path: None,
             status: 595,
             reason: None,
+            moment: Moment::AfterEffect,
             times: None,
         });
+        let now = Moment::AfterEffect;
         assert_eq!(
-            faults.status(target()),
+            faults.status(target(), now),
             Some((595, "Connection refused".to_owned()))
         );
-        assert!(faults.status(target()).is_some());
-        assert!(
-            faults
-                .status(Target {
-                    node: Some("pve2"),
-                    ..target()
-                })
-                .is_none()
-        );
+        assert!(faults.status(target(), now).is_some());
+        assert!(faults.status(target(), Moment::BeforeEffect).is_none());
+        let elsewhere = Target {
+            node: Some("pve2"),
+            ..target()
+        };
+        assert!(faults.status(elsewhere, now).is_none());
     }
 
     #[test]

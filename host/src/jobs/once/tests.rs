@@ -158,7 +158,7 @@ async fn an_intent_from_before_a_crash_without_a_task_is_done_after_the_grace() 
     let bench = bench(&[]);
     bench.journal.intend(0, &Operation::Start, vec![]).await.unwrap();
     // The request may have left a moment before the crash, however old the intent was then.
-    bench.manual.advance(Duration::from_secs(60));
+    bench.manual.advance(Duration::from_mins(1));
     let before = bench.clock.now();
     bench.call(&Operation::Start).await.unwrap();
     assert_eq!(bench.count(), 1);

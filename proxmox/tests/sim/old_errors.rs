@@ -5,8 +5,8 @@ use pve_sim::{Action, Major, Options};
 
 use crate::lab::{AUDITOR, Lab, PANEL, id, snapshot};
 
-/// What goes wrong, in the same order on each simulator.
-async fn errors(lab: &Lab) -> Vec<Error> {
+/// What goes wrong, in the same order on each simulator, which ends with it.
+async fn errors(lab: Lab) -> Vec<Error> {
     let panel = lab.around();
     let mut errors = Vec::new();
     errors.push(lab.as_token((PANEL.0, "wrong")).version().await.unwrap_err());
@@ -48,7 +48,8 @@ async fn errors_without_a_message_are_told_apart_as_well() {
         })
         .await
     };
-    let (old, new) = (errors(&lab(true).await).await, errors(&lab(false).await).await);
+    let old = errors(lab(true).await).await;
+    let new = errors(lab(false).await).await;
     for (old, new) in old.iter().zip(&new) {
         assert_eq!(old.to_string(), new.to_string());
         assert_eq!(

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Visitor};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::foreign;
@@ -226,26 +226,6 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok(Scalar::deserialize(deserializer)?.to_text())
 }
 
-/// Reads each entry of a list as it can be read and leaves out those that cannot.
-///
-/// One odd guest must not hide all others from the panel. The count of what was left out goes to the log.
-pub(crate) fn list<T: DeserializeOwned>(entries: Vec<serde_json::Value>, what: &'static str) -> Vec<T> {
-    let total = entries.len();
-    let mut read = Vec::with_capacity(total);
-    let mut first_problem = None;
-    for entry in entries {
-        match serde_json::from_value(entry) {
-            Ok(entry) => read.push(entry),
-            Err(problem) => first_problem = first_problem.or(Some(problem)),
-        }
-    }
-    if let Some(problem) = first_problem {
-        let problem = without_content(&problem.to_string());
-        tracing::warn!(what, left_out = total - read.len(), %problem, "entries of a list could not be read");
-    }
-    read
-}
-
 /// What is wrong with an answer, without the values that serde quotes: they may be long, secret, or a guest's.
 pub(crate) fn without_content(problem: &str) -> String {
     const QUOTING: [&str; 4] = [
@@ -366,13 +346,6 @@ mod tests {
         assert_eq!(row(r#"{"t":123}"#).t.as_deref(), Some("123"));
         assert_eq!(row(r#"{"t":"0123"}"#).t.as_deref(), Some("0123"));
         assert_eq!(row(r#"{"t":null}"#).t, None);
-    }
-
-    #[test]
-    fn one_unreadable_entry_does_not_hide_the_others() {
-        let entries = serde_json::from_str(r#"[{"n":1},{"n":"abc"},7,{"n":2}]"#).unwrap();
-        let rows: Vec<Row> = list(entries, "rows");
-        assert_eq!(rows.iter().map(|r| r.n).collect::<Vec<_>>(), [Some(1), Some(2)]);
     }
 
     #[test]

@@ -87,6 +87,7 @@ mod api;
 mod client;
 mod cluster;
 pub mod console;
+mod entries;
 mod error;
 mod foreign;
 mod id;

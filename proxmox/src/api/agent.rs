@@ -7,10 +7,11 @@ use std::net::IpAddr;
 use http::Method;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::answer::{clean, malformed};
 use crate::client::{Place, Vm};
+use crate::entries::Entries;
 use crate::error::{Error, Target};
 use crate::foreign;
 use crate::lenient;
@@ -136,7 +137,30 @@ fn trimmed(text: &str) -> String {
 #[derive(Deserialize)]
 struct Wrapped {
     #[serde(default)]
-    result: Value,
+    result: Option<Box<RawValue>>,
+}
+
+/// The agent's refusal, in place of its answer.
+#[derive(Deserialize)]
+struct AgentFailure {
+    error: Option<AgentError>,
+}
+
+#[derive(Deserialize)]
+struct AgentError {
+    #[serde(default, deserialize_with = "lenient::text")]
+    desc: Option<String>,
+}
+
+impl AgentFailure {
+    /// The text of a refusal, `None` for an answer.
+    fn text_of(result: &str) -> Option<String> {
+        // A list would be read as the fields of a struct, one by one.
+        let failure = result
+            .starts_with('{')
+            .then(|| serde_json::from_str::<Self>(result));
+        Some(failure?.ok()?.error?.desc.unwrap_or_default())
+    }
 }
 
 #[derive(Deserialize)]
@@ -147,7 +171,7 @@ struct InterfaceEntry {
     mac: Option<String>,
     /// Absent for an interface without addresses.
     #[serde(default, rename = "ip-addresses")]
-    addresses: Option<Vec<Value>>,
+    addresses: Option<Entries<AddressEntry>>,
 }
 
 #[derive(Deserialize)]
@@ -177,7 +201,7 @@ impl AddressEntry {
 impl InterfaceEntry {
     fn read(self) -> GuestInterface {
         let entries = self.addresses.unwrap_or_default();
-        let addresses = lenient::list::<AddressEntry>(entries, "addresses of a guest");
+        let addresses = entries.kept("addresses of a guest");
         GuestInterface {
             name: trimmed(&self.name.unwrap_or_default()),
             mac: self.mac.and_then(|mac| mac.trim().parse().ok()),
@@ -239,8 +263,8 @@ impl Vm {
     /// # Errors
     /// As [`Vm::agent_os`].
     pub async fn agent_interfaces(&self) -> Result<Vec<GuestInterface>, Error> {
-        let entries: Vec<Value> = self.ask("/agent/network-get-interfaces").await?;
-        let entries: Vec<InterfaceEntry> = lenient::list(entries, "interfaces of a guest");
+        let entries: Entries<InterfaceEntry> = self.ask("/agent/network-get-interfaces").await?;
+        let entries = entries.kept("interfaces of a guest");
         Ok(entries.into_iter().map(InterfaceEntry::read).collect())
     }
 
@@ -249,8 +273,8 @@ impl Vm {
     /// # Errors
     /// As [`Vm::agent_os`].
     pub async fn agent_file_systems(&self) -> Result<Vec<GuestFileSystem>, Error> {
-        let entries: Vec<Value> = self.ask("/agent/get-fsinfo").await?;
-        Ok(lenient::list(entries, "file systems of a guest"))
+        let entries: Entries<_> = self.ask("/agent/get-fsinfo").await?;
+        Ok(entries.kept("file systems of a guest"))
     }
 
     /// `POST agent/set-user-password`: gives a user of the guest another password, at once. With `crypted` the
@@ -348,16 +372,16 @@ impl Vm {
             .call_somewhere::<Wrapped>(class, method.clone(), |vm| vm.word(path), params)
             .await?;
         let target = || self.agent_target(method, &place, path);
-        if let Some(error) = answer.result.get("error") {
-            let text = error.get("desc").and_then(Value::as_str).unwrap_or_default();
+        let result = answer.result.as_deref().map_or("null", RawValue::get);
+        if let Some(text) = AgentFailure::text_of(result) {
             return Err(Error::Refused {
                 target: target(),
                 reason: Reason::AgentRefused,
                 status: 200,
-                text: trimmed(&clean(text, secrets.iter())),
+                text: trimmed(&clean(&text, secrets.iter())),
             });
         }
-        serde_json::from_value(answer.result).map_err(|problem| malformed(target(), &problem))
+        serde_json::from_str(result).map_err(|problem| malformed(target(), &problem))
     }
 
     fn agent_target(&self, method: Method, place: &Place, path: &'static str) -> Box<Target> {

@@ -5,12 +5,13 @@
 
 use std::time::Instant;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
 
 use crate::api::storage::{ContentKind, kinds};
 use crate::api::{PowerState, tags};
 use crate::client::Client;
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::id::{NodeName, StorageId, VmId};
 use crate::lenient;
@@ -208,14 +209,14 @@ impl Client {
     /// `GET /nodes`: the nodes, and which of them are there.
     pub async fn node_list(&self) -> Result<Vec<NodeResource>, Error> {
         let route = Route::get("/nodes");
-        let entries: Vec<Value> = self.call(Class::Read, &route, &Params::new()).await?.data;
-        Ok(lenient::list(entries, "nodes of a cluster"))
+        let entries: Entries<_> = self.call(Class::Read, &route, &Params::new()).await?.data;
+        Ok(entries.kept("nodes of a cluster"))
     }
 
     async fn fetch_resources(&self, kind: Option<&'static str>) -> Result<Resources, Error> {
         let asked = Instant::now();
         let route = Route::get("/cluster/resources");
-        let entries: Vec<Value> = self
+        let entries: Entries<Entry> = self
             .call(Class::Read, &route, &Params::new().opt("type", kind))
             .await?
             .data;
@@ -226,42 +227,73 @@ impl Client {
     }
 }
 
-fn sort(entries: Vec<Value>) -> Resources {
-    let (mut vms, mut nodes, mut storages) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in entries {
-        match entry.get("type").and_then(Value::as_str) {
-            Some("qemu") => vms.push(entry),
-            Some("node") => nodes.push(entry),
-            Some("storage") => storages.push(entry),
-            // Containers, SDN zones and what later versions add.
-            _ => {}
+/// One entry of the cluster's list.
+enum Entry {
+    Vm(VmResource),
+    Node(NodeResource),
+    Storage(StorageResource),
+    /// Containers, SDN zones and what later versions add.
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Kind {
+            #[serde(default, rename = "type", deserialize_with = "lenient::text")]
+            kind: Option<String>,
         }
-    }
-    Resources {
-        vms: read_vms(vms),
-        nodes: lenient::list(nodes, "nodes of cluster/resources"),
-        storages: lenient::list(storages, "storages of cluster/resources"),
+
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        let kind: Kind = parsed(text)?;
+        Ok(match kind.kind.as_deref() {
+            Some("qemu") => Self::Vm(vm(text)?),
+            Some("node") => Self::Node(parsed(text)?),
+            Some("storage") => Self::Storage(parsed(text)?),
+            _ => Self::Other,
+        })
     }
 }
 
-/// The VMs; of one whose entry cannot be read only number and node. A part that no version of this crate knows must
-/// not make a VM disappear from the cluster.
-fn read_vms(entries: Vec<Value>) -> Vec<VmResource> {
-    let (mut vms, mut odd) = (Vec::with_capacity(entries.len()), Vec::new());
-    for entry in entries {
-        match VmResource::deserialize(&entry) {
-            Ok(vm) => vms.push(vm),
-            Err(problem) => {
-                let problem = lenient::without_content(&problem.to_string());
-                tracing::warn!(%problem, "a VM of cluster/resources could not be read but for its number and node");
-                let identity = ["vmid", "node"].into_iter();
-                let parts = identity.filter_map(|key| Some((key.to_owned(), entry.get(key)?.clone())));
-                odd.push(Value::Object(parts.collect()));
-            }
+fn parsed<'a, T: Deserialize<'a>, E: de::Error>(text: &'a str) -> Result<T, E> {
+    serde_json::from_str(text).map_err(E::custom)
+}
+
+/// A VM; if its entry cannot be read only number and node. A part that no version of this crate knows must not make a
+/// VM disappear from the cluster.
+fn vm<E: de::Error>(text: &str) -> Result<VmResource, E> {
+    #[derive(Deserialize)]
+    struct Identity<'a> {
+        #[serde(borrow)]
+        vmid: &'a RawValue,
+        #[serde(borrow)]
+        node: &'a RawValue,
+    }
+
+    serde_json::from_str(text).or_else(|problem| {
+        let Identity { vmid, node } = parsed(text)?;
+        let vm = serde_json::from_str(&format!(r#"{{"vmid":{vmid},"node":{node}}}"#)).map_err(E::custom)?;
+        let problem = lenient::without_content(&problem.to_string());
+        tracing::warn!(%problem, "a VM of cluster/resources could not be read but for its number and node");
+        Ok(vm)
+    })
+}
+
+fn sort(entries: Entries<Entry>) -> Resources {
+    let mut resources = Resources {
+        vms: Vec::with_capacity(entries.total()),
+        nodes: Vec::new(),
+        storages: Vec::new(),
+    };
+    for entry in entries.kept("entries of cluster/resources") {
+        match entry {
+            Entry::Vm(vm) => resources.vms.push(vm),
+            Entry::Node(node) => resources.nodes.push(node),
+            Entry::Storage(storage) => resources.storages.push(storage),
+            Entry::Other => {}
         }
     }
-    vms.extend(lenient::list::<VmResource>(odd, "VMs of cluster/resources"));
-    vms
+    resources
 }
 
 #[cfg(test)]

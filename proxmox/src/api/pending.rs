@@ -2,9 +2,9 @@
 
 use http::Method;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::client::Vm;
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::lenient;
 use crate::route::Params;
@@ -65,10 +65,10 @@ impl Vm {
     }
 
     async fn values(&self, path: &'static str) -> Result<Vec<PendingValue>, Error> {
-        let entries: Vec<Value> = self
+        let entries: Entries<Entry> = self
             .call(Class::Read, Method::GET, |vm| vm.word(path), Params::new())
             .await?;
-        let entries: Vec<Entry> = lenient::list(entries, "pending values of a VM");
+        let entries = entries.kept("pending values of a VM");
         // The digest is listed among the keys and is none.
         let keys = entries.into_iter().filter(|entry| entry.key != "digest");
         Ok(keys.map(PendingValue::from).collect())

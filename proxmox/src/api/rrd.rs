@@ -6,9 +6,9 @@
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use crate::client::Vm;
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::lenient;
 use crate::reason::Reason;
@@ -136,12 +136,12 @@ impl Vm {
         let params = Params::new()
             .set("timeframe", timeframe.as_str())
             .set("cf", consolidation.as_str());
-        let rows: Result<Vec<Value>, Error> = self
+        let rows: Result<Entries<SeriesPoint>, Error> = self
             .call(Class::Read, Method::GET, |vm| vm.word("/rrddata"), params)
             .await;
         match rows {
             Err(error) if error.reason() == Some(&Reason::NoSeries) => Ok(Vec::new()),
-            rows => Ok(ordered(lenient::list(rows?, "points of a series"))),
+            rows => Ok(ordered(rows?.kept("points of a series"))),
         }
     }
 }
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn points(json: &str) -> Vec<SeriesPoint> {
-        ordered(lenient::list(serde_json::from_str(json).unwrap(), "points"))
+        ordered(serde_json::from_str::<Entries<_>>(json).unwrap().kept("points"))
     }
 
     #[test]

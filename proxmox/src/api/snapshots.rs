@@ -5,9 +5,9 @@
 
 use http::Method;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::client::Vm;
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::id::{NodeName, SnapshotName};
 use crate::lenient;
@@ -199,10 +199,10 @@ impl Vm {
     }
 }
 
-fn read(entries: Vec<Value>) -> Snapshots {
+fn read(entries: Entries<Entry>) -> Snapshots {
     let mut snapshots = Snapshots::default();
     let name_of = |text: Option<String>| text.and_then(|text| SnapshotName::new(text).ok());
-    for entry in lenient::list::<Entry>(entries, "snapshots") {
+    for entry in entries.kept("snapshots") {
         if entry.name == "current" {
             snapshots.current_parent = name_of(entry.parent);
             snapshots.digest = entry.digest;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::foreign;
 use crate::id::{NodeName, StorageId, VmId, VolumeId};
@@ -178,8 +179,8 @@ impl Client {
     ) -> Result<Vec<NodeStorage>, Error> {
         let route = Route::get("/nodes").node(node).word("/storage");
         let params = Params::new().opt("content", kind.map(ContentKind::as_str));
-        let entries: Vec<Value> = self.call(Class::Read, &route, &params).await?.data;
-        Ok(lenient::list(entries, "storages"))
+        let entries: Entries<_> = self.call(Class::Read, &route, &params).await?.data;
+        Ok(entries.kept("storages"))
     }
 
     /// One storage of a node, without waiting for others that may be dead; `None` if the node has none of that
@@ -187,8 +188,8 @@ impl Client {
     pub async fn storage(&self, node: &NodeName, storage: &StorageId) -> Result<Option<NodeStorage>, Error> {
         let route = Route::get("/nodes").node(node).word("/storage");
         let params = Params::new().set("storage", storage);
-        let entries: Vec<Value> = self.call(Class::Read, &route, &params).await?.data;
-        let list: Vec<NodeStorage> = lenient::list(entries, "storages");
+        let entries: Entries<NodeStorage> = self.call(Class::Read, &route, &params).await?.data;
+        let list = entries.kept("storages");
         Ok(list.into_iter().find(|entry| entry.storage == *storage))
     }
 
@@ -210,8 +211,8 @@ impl Client {
         let params = Params::new()
             .opt("content", kind.map(ContentKind::as_str))
             .opt("vmid", vmid);
-        let entries: Vec<Value> = self.call(Class::Read, &route, &params).await?.data;
-        Ok(lenient::list(entries, "storage content"))
+        let entries: Entries<_> = self.call(Class::Read, &route, &params).await?.data;
+        Ok(entries.kept("storage content"))
     }
 
     /// The backups of a VM on a storage, newest first.
@@ -248,8 +249,7 @@ mod tests {
 
     #[test]
     fn backups_of_directories_and_of_backup_servers_are_read() {
-        let volumes: Vec<Volume> = lenient::list(
-            serde_json::from_str(
+        let volumes = serde_json::from_str::<Entries<Volume>>(
                 r#"[{"volid":"dir1:backup/vzdump-qemu-100-2026_08_20-03_00_01.vma.zst","content":"backup",
                      "format":"vma.zst","size":"1.5e+9","ctime":1787194801,"vmid":"100","subtype":"qemu","protected":1},
                     {"volid":"pbs:backup/vm/100/2026-08-20T03:00:01Z","content":"backup","format":"pbs-vm",
@@ -257,9 +257,8 @@ mod tests {
                      "verification":{"state":"ok","upid":"UPID:x"}},
                     {"volid":"/etc/passwd","content":"iso"}]"#,
             )
-            .unwrap(),
-            "volumes",
-        );
+            .unwrap()
+            .kept("volumes");
         let [dir, pbs] = &volumes[..] else {
             panic!("{volumes:?}")
         };

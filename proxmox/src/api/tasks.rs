@@ -4,9 +4,9 @@
 
 use http::Method;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::client::Client;
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::foreign;
 use crate::id::{NodeName, VmId};
@@ -188,8 +188,10 @@ impl Client {
     pub async fn task_log(&self, upid: &Upid, start: u64, limit: u32) -> Result<TaskLog, Error> {
         let route = task(Method::GET, upid).word("/log");
         let params = Params::new().set("start", start).set("limit", limit.max(1));
-        let answer = self.call::<Vec<Value>>(Class::Read, &route, &params).await?;
-        let lines: Vec<LogLine> = lenient::list(answer.data, "lines of a task log");
+        let answer = self
+            .call::<Entries<LogLine>>(Class::Read, &route, &params)
+            .await?;
+        let lines = answer.data.kept("lines of a task log");
         // PVE gives no empty list: so it says that nothing was written yet, and the first line is still to come.
         if let [only] = &lines[..]
             && (only.n, only.t.as_str()) == (1, "no content")
@@ -229,10 +231,8 @@ impl Client {
             .opt("start", (filter.start > 0).then_some(filter.start))
             .opt("limit", filter.limit);
         let route = Route::get("/nodes").node(node).word("/tasks");
-        let entries: Vec<Value> = self.call(Class::Read, &route, &params).await?.data;
-        let tasks = lenient::list::<Entry>(entries, "tasks of a node")
-            .into_iter()
-            .map(Entry::read);
+        let entries: Entries<Entry> = self.call(Class::Read, &route, &params).await?.data;
+        let tasks = entries.kept("tasks of a node").into_iter().map(Entry::read);
         // Whoever adopts a task from this list must not get another one, should a filter not be known there.
         Ok(tasks.filter(|task| filter.fits(&task.upid)).collect())
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::words::{FirewallLogLevel, FirewallPolicy, level, policy, switch};
 use crate::client::{Client, Vm};
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::lenient;
 use crate::route::{Params, Route};
@@ -128,8 +129,8 @@ impl Client {
     /// `GET /cluster/firewall/macros`, sorted by name without regard to case.
     pub async fn firewall_macros(&self) -> Result<Vec<FirewallMacro>, Error> {
         let route = Route::get("/cluster/firewall/macros");
-        let entries = self.call(Class::Read, &route, &Params::new()).await?.data;
-        let mut macros = lenient::list::<FirewallMacro>(entries, "firewall macros");
+        let entries: Entries<FirewallMacro> = self.call(Class::Read, &route, &Params::new()).await?.data;
+        let mut macros = entries.kept("firewall macros");
         macros.sort_by_key(|entry| entry.name.to_ascii_lowercase());
         Ok(macros)
     }

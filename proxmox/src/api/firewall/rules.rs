@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::words::{FirewallDirection, FirewallLogLevel, FirewallPolicy, RuleComment, RuleText, level};
 use crate::client::Vm;
+use crate::entries::Entries;
 use crate::error::{Effect, Error};
 use crate::lenient;
 use crate::route::{Params, Route};
@@ -215,13 +216,13 @@ fn errors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String,
     Ok(texts.collect())
 }
 
-fn read(entries: Vec<Value>) -> FirewallRules {
+fn read(entries: Entries<Entry>) -> FirewallRules {
     let mut rules = FirewallRules {
-        total: entries.len(),
+        total: entries.total(),
         ..FirewallRules::default()
     };
     let some = |text: Option<String>| text.filter(|text| !text.is_empty());
-    for entry in lenient::list::<Entry>(entries, "firewall rules") {
+    for entry in entries.kept("firewall rules") {
         let Some(position) = entry.pos.and_then(|pos| usize::try_from(pos).ok()) else {
             continue;
         };

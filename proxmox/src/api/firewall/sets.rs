@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::words::RuleComment;
 use crate::client::Vm;
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::id::{FirewallName, SetMember};
 use crate::lenient;
@@ -83,8 +84,8 @@ fn sets(vm: Route) -> Route {
 impl Vm {
     /// `GET firewall/ipset`: the VM's sets, among them the provider's `ipfilter-netN`.
     pub async fn firewall_sets(&self) -> Result<Vec<FirewallSet>, Error> {
-        let entries = self.call(Class::Read, Method::GET, sets, Params::new()).await?;
-        Ok(lenient::list(entries, "firewall sets"))
+        let entries: Entries<_> = self.call(Class::Read, Method::GET, sets, Params::new()).await?;
+        Ok(entries.kept("firewall sets"))
     }
 
     /// `POST firewall/ipset`: makes an empty set. PVE refuses a name that is taken with [`Error::Parameters`].
@@ -110,8 +111,8 @@ impl Vm {
     /// [`crate::Reason::SetNotFound`].
     pub async fn firewall_set(&self, name: &FirewallName) -> Result<Vec<FirewallSetEntry>, Error> {
         let path = |vm: Route| sets(vm).set(name);
-        let entries = self.call(Class::Read, Method::GET, path, Params::new()).await?;
-        Ok(lenient::list(entries, "entries of a firewall set"))
+        let entries: Entries<_> = self.call(Class::Read, Method::GET, path, Params::new()).await?;
+        Ok(entries.kept("entries of a firewall set"))
     }
 
     /// `POST firewall/ipset/{name}`: puts an address or network into a set. PVE refuses one that is in it already
@@ -146,7 +147,7 @@ impl Vm {
     /// `GET firewall/refs`: the sets and aliases that rules of the VM may name.
     pub async fn firewall_references(&self) -> Result<Vec<FirewallReference>, Error> {
         let path = |vm: Route| vm.word("/firewall/refs");
-        let entries = self.call(Class::Read, Method::GET, path, Params::new()).await?;
-        Ok(lenient::list(entries, "firewall references"))
+        let entries: Entries<_> = self.call(Class::Read, Method::GET, path, Params::new()).await?;
+        Ok(entries.kept("firewall references"))
     }
 }

@@ -119,6 +119,7 @@ async fn what_another_site_makes_a_browser_send_is_refused_and_starts_nothing() 
         ] {
             let page = browser.post_from(origin, &path).await.unwrap();
             assert_eq!(page.status, 403, "{origin:?} {path}");
+            assert!(page.says(&world.origin()), "{}", page.text());
         }
     }
     assert_eq!(browser.get("/services").await.unwrap().path, "/services");

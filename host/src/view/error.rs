@@ -31,12 +31,15 @@ impl ErrorView {
         .back(back, "Back to the overview")
     }
 
-    /// 403: the request did not come from a page of the panel.
-    pub fn refused() -> Self {
+    /// 403: the request did not come from a page of the panel, whose origin is `panel`. Those who typed another name of
+    /// it see this too.
+    pub fn refused(panel: &str) -> Self {
         Self::new(
             "ban",
             "Request refused",
-            "The request did not come from a page of this panel. Open the page again and repeat it.",
+            &format!(
+                "The request did not come from a page of this panel, which is at {panel}. Open it there and try again."
+            ),
         )
         .back(Url::services(), "Back to your services")
     }
@@ -180,7 +183,7 @@ impl Template for ErrorPage {
                 "too-many",
                 anonymous(ErrorView::too_many_requests(1, Some(Url::services()))),
             ),
-            ("refused", anonymous(ErrorView::refused())),
+            ("refused", anonymous(ErrorView::refused("https://panel.example"))),
             (
                 "internal",
                 outside(ErrorView::something_went_wrong("7c1f0a52e9d3", None)),

@@ -29,7 +29,10 @@ pub enum PageError {
     },
     /// Another site caused the request.
     #[error("the request came from another site")]
-    CrossOrigin,
+    CrossOrigin {
+        /// The panel's own origin.
+        panel: String,
+    },
     /// There is no such page, or it is somebody else's.
     #[error("not found")]
     NotFound,
@@ -100,7 +103,7 @@ impl PageError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotSignedIn { .. } => StatusCode::UNAUTHORIZED,
-            Self::CrossOrigin | Self::Denied { .. } | Self::Suspended => StatusCode::FORBIDDEN,
+            Self::CrossOrigin { .. } | Self::Denied { .. } | Self::Suspended => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Busy { .. } => StatusCode::LOCKED,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -123,7 +126,7 @@ impl PageError {
             Self::NotSignedIn { .. } => {
                 ErrorView::other("Signed out", "Your session has ended. Sign in again.")
             }
-            Self::CrossOrigin => ErrorView::refused(),
+            Self::CrossOrigin { panel } => ErrorView::refused(panel),
             Self::NotFound => ErrorView::not_found(),
             Self::Denied { back } => ErrorView::access_denied(back.clone()),
             Self::Suspended => ErrorView::other(

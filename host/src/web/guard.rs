@@ -79,11 +79,14 @@ pub async fn same_origin(State(app): State<App>, request: Request, next: Next) -
     if is_safe || comes_from_here(request.headers(), app.site.origin()) {
         return next.run(request).await;
     }
+    let panel = app.site.origin().to_owned();
     tracing::warn!(
         path = request.uri().path(),
+        origin = ?request.headers().get(header::ORIGIN),
+        %panel,
         "refused a request that did not come from a page of the panel"
     );
-    PageError::CrossOrigin.into_response()
+    PageError::CrossOrigin { panel }.into_response()
 }
 
 fn comes_from_here(headers: &HeaderMap, origin: &str) -> bool {

@@ -32,8 +32,8 @@ async fn a_guest_has_files_of_its_own_and_those_that_were_written() {
     assert_eq!(found, json!({ "content": "web1\n", "bytes-read": 5 }));
     let release = read(&lab, "file=/etc/os-release").await;
     assert!(release["content"].as_str().unwrap().contains("ID=debian"));
-    write(&lab, "/root/note", "one\ntwo\n").await;
-    assert_eq!(read(&lab, "file=/root/note").await["content"], "one\ntwo\n");
+    write(&lab, "/srv/note", "one\ntwo\n").await;
+    assert_eq!(read(&lab, "file=/srv/note").await["content"], "one\ntwo\n");
     write(&lab, "/etc/hostname", "other\n").await;
     assert_eq!(read(&lab, "file=/etc/hostname").await["content"], "other\n");
 }
@@ -127,15 +127,15 @@ async fn the_agent_tells_why_a_file_is_not_opened() {
 #[tokio::test]
 async fn snapshots_keep_files_and_another_system_has_none_of_them() {
     let lab = Lab::new().await;
-    write(&lab, "/root/note", "before").await;
+    write(&lab, "/srv/note", "before").await;
     let snapshot = "/nodes/pve1/qemu/100/snapshot";
     assert_eq!(lab.run(snapshot, &[("snapname", "now")]).await, "OK");
-    write(&lab, "/root/note", "after").await;
+    write(&lab, "/srv/note", "after").await;
     let path = format!("{snapshot}/now/rollback");
     assert_eq!(lab.run(&path, &[("start", "1")]).await, "OK");
     lab.until("it runs", |control| control.vm(100).unwrap().status == "running")
         .await;
-    assert_eq!(read(&lab, "file=/root/note").await["content"], "before");
+    assert_eq!(read(&lab, "file=/srv/note").await["content"], "before");
     lab.act(Action::SetRunning {
         vmid: 100,
         running: false,
@@ -143,7 +143,7 @@ async fn snapshots_keep_files_and_another_system_has_none_of_them() {
     let form = [("scsi0", "local-lvm:0,import-from=local-lvm:base-9000-disk-0")];
     assert_eq!(lab.run("/nodes/pve1/qemu/100/config", &form).await, "OK");
     assert_eq!(lab.run("/nodes/pve1/qemu/100/status/start", &[]).await, "OK");
-    let answer = lab.get(&format!("{READ}?file=/root/note")).await;
+    let answer = lab.get(&format!("{READ}?file=/srv/note")).await;
     assert!(answer.reason.ends_with("No such file or directory"), "{answer:?}");
 }
 
